@@ -1,0 +1,41 @@
+"""A deployment as a component: its weights on each machine, and its replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pulumi
+from components.machine import Machine
+from components.parts import Replica, Weights
+from enginehouse.planner.parts import ReplicaPart, WeightsPart
+
+
+class Deployment(pulumi.ComponentResource):
+    """One model on one engine. A replica waits for the weights on its own machine only."""
+
+    def __init__(
+        self,
+        name: str,
+        weights: tuple[WeightsPart, ...],
+        replicas: tuple[ReplicaPart, ...],
+        machines: Mapping[str, Machine],
+    ) -> None:
+        super().__init__("enginehouse:index:Deployment", name, opts=pulumi.ResourceOptions(aliases=_aliases(replicas)))
+        self._machines = machines
+        by_host = {part.host: self._weights(part) for part in weights}
+        self.replicas = tuple(self._replica(part, by_host[part.host]) for part in replicas)
+        self.register_outputs({})
+
+    def _weights(self, part: WeightsPart) -> Weights:
+        host = self._machines[part.host].host
+        return Weights(part, pulumi.ResourceOptions(parent=self, depends_on=[host]), machine_id=host.machine_id)
+
+    def _replica(self, part: ReplicaPart, weights: Weights) -> Replica:
+        host = self._machines[part.host].host
+        return Replica(part, pulumi.ResourceOptions(parent=self, depends_on=[weights]), machine_id=host.machine_id)
+
+
+def _aliases(replicas: tuple[ReplicaPart, ...]) -> list[pulumi.Alias]:
+    """The deployment's own former name: what its replicas' former names have in front of machine and index."""
+    former = {part.renamed_from.removesuffix(f"-{part.host}-{part.index}") for part in replicas if part.renamed_from}
+    return [pulumi.Alias(name=name) for name in sorted(former)]

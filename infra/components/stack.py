@@ -1,0 +1,42 @@
+"""A whole plan as components."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from components.deployment import Deployment
+from components.machine import Machine
+from components.public_endpoint import PublicEndpoint
+from enginehouse.planner.parts import Plan, ReplicaPart, WeightsPart
+
+
+def deploy(plan: Plan, secrets: Mapping[str, pulumi.Output[str]]) -> dict[str, pulumi.Input[Any]]:
+    """Declare everything the plan holds; the stack's outputs."""
+    machines = {part.name: Machine(part) for part in plan.hosts}
+    deployments = [
+        Deployment(name, _weights_of(name, plan), _replicas_of(name, plan), machines)
+        for name in dict.fromkeys(replica.deployment for replica in plan.replicas)
+    ]
+    public = PublicEndpoint(
+        plan.gateway,
+        plan.endpoint,
+        machine=machines[plan.gateway.host],
+        replicas=[replica for deployment in deployments for replica in deployment.replicas],
+        secrets=secrets,
+    )
+    return {
+        "url": public.endpoint.url,
+        "models": public.endpoint.models,
+        "key_names": [client.name for client in plan.endpoint.clients],
+        "hosts": list(machines),
+    }
+
+
+def _replicas_of(deployment: str, plan: Plan) -> tuple[ReplicaPart, ...]:
+    return tuple(replica for replica in plan.replicas if replica.deployment == deployment)
+
+
+def _weights_of(deployment: str, plan: Plan) -> tuple[WeightsPart, ...]:
+    return tuple(part for part in plan.weights if part.name == f"{deployment}-weights-{part.host}")

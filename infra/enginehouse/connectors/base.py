@@ -1,0 +1,89 @@
+"""How a machine is talked to: run a script on it, dial an address that only it can reach."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from enginehouse.errors import CommandFailed
+
+TAIL_LINES = 20
+"""How many last output lines a failed command keeps: enough for a cause, little enough to read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a script on a machine left: exit code and both streams, decoded with replacement."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+    def check(self, title: str) -> Result:
+        """Itself if the code is 0, else `CommandFailed` with the last lines of both streams."""
+        if self.returncode == 0:
+            return self
+        lines = [*self.stdout.splitlines(), *self.stderr.splitlines()]
+        raise CommandFailed(title, self.returncode, lines[-TAIL_LINES:])
+
+
+class Connector(Protocol):
+    """One machine. Implementations are safe to use from several threads at once."""
+
+    @property
+    def host(self) -> str:
+        """The host's name in the stack, for messages."""
+        ...
+
+    def run(
+        self,
+        script: str,
+        *,
+        stdin: Iterable[bytes] = (),
+        deadline_s: float,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Result:
+        """Run `script` with the machine's POSIX `sh` and return when it ends.
+
+        The script is never part of an argument list (process lists are public); it and then the chunks of `stdin`
+        travel on one stream. `on_line` gets every stdout line as it comes; it may be called from another thread, and
+        what it raises ends the script.
+        Raises `DeadlineExceeded` (the script is killed with its children), `Unreachable`, and `Cancelled` after
+        `close`. A non-zero code is a result.
+        """
+        ...
+
+    def dial(self, address: str, *, deadline_s: float) -> socket.socket:
+        """Connect from the machine's own point of view to `tcp:HOST:PORT` or `unix:PATH`.
+
+        The socket has `deadline_s` as its timeout. Raises `Unreachable` when nothing listens.
+        """
+        ...
+
+    def hold(self, script: str, *, deadline_s: float) -> Held:
+        """Start `script`, wait until it prints its first line, and keep it until `release`.
+
+        The script's stdin stays open for that long, so it ends by itself when this process dies or the link drops.
+        """
+        ...
+
+    def close(self) -> None:
+        """End whatever is open; idempotent."""
+        ...
+
+
+class Held(Protocol):
+    """A script that lives as long as this process wants it to, such as the keeper of a lease."""
+
+    first_line: str
+
+    def alive(self) -> bool: ...
+
+    def release(self) -> None:
+        """Send an empty line, close its stdin and wait for its end; idempotent.
+
+        A script whose stdin ends without that line knows that its holder died.
+        """
+        ...

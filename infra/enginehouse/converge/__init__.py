@@ -1,0 +1,30 @@
+"""Bring a part of a plan to its machine, look at what is there, take it away again.
+
+    converge(part, context)   probe, steps, stage, activate; nothing to do is one round trip and no write
+    observe(part, context)    what really is, in the part's own words
+    destroy(part, context)    the part's own things and nothing else
+
+Every door (our Pulumi provider, the command line) calls these three and decides nothing itself. Inputs on the wire are
+`as_inputs(part)`; an observation's `inputs` have the same shape, so that the two can be compared key by key.
+"""
+
+from __future__ import annotations
+
+from enginehouse.converge.context import Context
+from enginehouse.converge.run import Clock, Run, SystemClock
+from enginehouse.converge.verbs import Observed, converge, destroy, observe
+from enginehouse.converge.wire import NOT_COMPARED, as_inputs, as_part
+
+__all__ = [
+    "NOT_COMPARED",
+    "Clock",
+    "Context",
+    "Observed",
+    "Run",
+    "SystemClock",
+    "as_inputs",
+    "as_part",
+    "converge",
+    "destroy",
+    "observe",
+]

@@ -1,0 +1,49 @@
+"""What a converge is given beside its part: who runs it, how machines are reached, and where to tell."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from enginehouse.connectors import Connectors
+from enginehouse.converge.events import Listener, Notice, Progress
+from enginehouse.converge.lease import Leases
+from enginehouse.converge.run import Clock, Run, SystemClock
+from enginehouse.errors import Cancelled
+from enginehouse.render.symbols import Secret
+
+__all__ = ["Clock", "Context", "Run", "SystemClock"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Everything converge takes from its surroundings. One context serves all parts of a run, from many threads."""
+
+    run: Run
+    connectors: Connectors
+    listen: Listener
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    uploads_from: Path
+    """Folder that relative `upload://` paths start from: the one with the stack file."""
+    clock: Clock = field(default_factory=SystemClock)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    leases: Leases = field(default_factory=lambda: Leases(SystemClock()))
+    """Shared by all contexts of one process."""
+
+    def progress(self, part: str, text: str) -> None:
+        self.listen(Progress(part=part, text=text))
+
+    def notice(self, part: str, text: str) -> None:
+        self.listen(Notice(part=part, text=text))
+
+    def check_cancelled(self) -> None:
+        """Raises `Cancelled` once the person asked to stop."""
+        if self.cancelled.is_set():
+            raise Cancelled("stopped on request; finished work is kept, the next run continues")
+
+    def pause(self, seconds: float) -> None:
+        """Let `seconds` pass. Raises `Cancelled` as soon as the person asks to stop."""
+        self.clock.wait(self.cancelled, seconds)
+        self.check_cancelled()

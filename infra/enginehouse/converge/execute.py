@@ -1,0 +1,149 @@
+"""Carries out steps on a machine, one after the other, and tells how far it is. It decides nothing but when to stop.
+
+Every wait ends: at success, at failure, at its deadline, or when the person asks to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from enginehouse.converge import scripts
+from enginehouse.converge.manifest import Manifest, to_json
+from enginehouse.converge.proof import prove
+from enginehouse.converge.steps import (
+    Activation,
+    AwaitGateway,
+    BecomeReady,
+    Place,
+    Placed,
+    Prove,
+    Reload,
+    SetServers,
+    Sh,
+    StartProgram,
+    Step,
+    StopProgram,
+    Upload,
+    WaitIdle,
+    WriteManifest,
+)
+from enginehouse.converge.traffic import await_gateway, reload, set_servers
+from enginehouse.converge.upload import upload
+from enginehouse.converge.waits import become_ready, wait_idle
+from enginehouse.converge.work import Work
+from enginehouse.errors import Cancelled, ConvergeFailed, EnginehouseError, explain
+
+Stamp = Callable[[WriteManifest], Manifest]
+"""Adds generation, machine and author to what a step records."""
+
+
+def execute(steps: tuple[Step, ...], work: Work, stamp: Stamp) -> Manifest | None:
+    """Carry out `steps` in order and return the manifest that was written, if one was.
+
+    Raises `ConvergeFailed` at the first step that fails, `Cancelled` when asked to stop; an activation is undone first.
+    """
+    return _Executor(work, stamp, _count(steps)).run(steps)
+
+
+class _Executor:
+    def __init__(self, work: Work, stamp: Stamp, total: int) -> None:
+        self._work = work
+        self._stamp = stamp
+        self._total = total
+        self._done = 0
+        self._written: Manifest | None = None
+
+    def run(self, steps: tuple[Step, ...]) -> Manifest | None:
+        for step in steps:
+            self._one(step)
+        return self._written
+
+    def _one(self, step: Step) -> None:
+        if isinstance(step, Activation):
+            self._activate(step)
+            return
+        self._done += 1
+        self._work.begin(f"[{self._done}/{self._total}] {step.title}")
+        self._carry_out(step)
+
+    def _carry_out(self, step: Step) -> None:
+        if isinstance(step, WriteManifest):
+            self._written = _write_manifest(self._work, step, self._stamp)
+        else:
+            _EXECUTORS[type(step)](self._work, step)
+
+    def _activate(self, step: Activation) -> None:
+        try:
+            for inner in step.forward:
+                self._one(inner)
+        except EnginehouseError as cause:
+            self._put_back(step, cause)
+
+    def _put_back(self, step: Activation, cause: EnginehouseError) -> None:
+        """Undo, then raise: `Cancelled` if that was the cause, else `ConvergeFailed` that says what serves now."""
+        reasons = cause.reasons if isinstance(cause, ConvergeFailed) else tuple(explain(cause))[1:]
+        try:
+            with self._work.deaf():
+                for inner in step.back:
+                    self._work.begin(f"undoing: {inner.title}")
+                    self._carry_out(inner)
+        except EnginehouseError as second:
+            reasons = (*reasons, "putting the old release back failed, too:", *explain(second))
+            raise ConvergeFailed(f"{step.title} failed: {cause}", reasons=reasons) from cause
+        if isinstance(cause, Cancelled):
+            raise cause
+        outcome = "the release from before serves" if step.old_serves else "nothing serves"
+        raise ConvergeFailed(f"{cause}; {outcome}", reasons=reasons, old_serves=step.old_serves) from cause
+
+
+def _count(steps: tuple[Step, ...]) -> int:
+    return sum(len(step.forward) if isinstance(step, Activation) else 1 for step in steps)
+
+
+def _sh(work: Work, step: Sh) -> None:
+    work.do(step.title, step.script, deadline_s=step.deadline_s)
+
+
+def _place(work: Work, step: Place) -> None:
+    script, stdin = scripts.place(step.files)
+    work.do(step.title, script, stdin=stdin)
+
+
+def _start(work: Work, step: StartProgram) -> None:
+    script, stdin = scripts.place([step.file], folders=step.folders)
+    work.do(step.title, script, stdin=stdin)
+    work.supervisor.start(step.program)
+
+
+def _stop(work: Work, step: StopProgram) -> None:
+    work.supervisor.stop(step.program)
+    work.do(step.title, scripts.remove(step.file))
+
+
+def _prove(work: Work, step: Prove) -> None:
+    prove(step.part, work)
+
+
+def _write_manifest(work: Work, step: WriteManifest, stamp: Stamp) -> Manifest:
+    manifest = stamp(step)
+    files = [Placed(path=work.places.tools, content=step.tools, mode=0o600)] if step.tools else []
+    files.append(Placed(path=work.places.manifest, content=to_json(manifest), mode=0o600))
+    script, stdin = scripts.place(files)
+    work.do(step.title, script, stdin=stdin)
+    return manifest
+
+
+_EXECUTORS: Mapping[type[Step], Callable[[Work, Any], None]] = {
+    Sh: _sh,
+    Place: _place,
+    Upload: upload,
+    StartProgram: _start,
+    StopProgram: _stop,
+    BecomeReady: become_ready,
+    SetServers: set_servers,
+    WaitIdle: wait_idle,
+    AwaitGateway: await_gateway,
+    Reload: reload,
+    Prove: _prove,
+}

@@ -1,0 +1,183 @@
+"""What is on a machine: the probe's lines, parsed. Pure; a key that is absent means the thing is absent."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from enginehouse.converge.manifest import Damaged, Manifest, from_json
+from enginehouse.converge.places import SUPERVISOR
+from enginehouse.errors import EnginehouseError
+from enginehouse.gateway.stats import ServerRow, parse_stats
+
+
+class BadProbe(EnginehouseError):
+    """The machine's answer to a probe is not what the probe's script prints."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A running program of the stack. `program` is its mark without the stack, such as `chat-box-0/a`."""
+
+    pid: int
+    parent: int
+    age_s: int
+    program: str
+    release: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """An executable: resolved path, what its stat says, and what it answered when asked for its version."""
+
+    name: str
+    path: str
+    stat: str
+    version: str
+
+    def line(self) -> str:
+        """As the probe's cache of known tools keeps it."""
+        return "\t".join((self.name, self.path, self.stat, base64.b64encode(self.version.encode()).decode())) + "\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A placed file: SHA-256 and permission bits."""
+
+    sha256: str
+    mode: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Who listens on a port. `pid` is None when it belongs to somebody whose processes we may not look into."""
+
+    port: int
+    pid: int | None
+    command: str
+
+    def __str__(self) -> str:
+        return f"{self.command} (process {self.pid})" if self.pid else "a process of another user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One machine as one part's probe saw it, a moment ago."""
+
+    state: str
+    machine: str | None
+    memory_mib: int
+    disk_mib: int | None = None
+    manifest: Manifest | None = None
+    damaged: Damaged | None = None
+    former: Manifest | None = None
+    """The manifest under the part's former name, if it was renamed and has not moved yet."""
+    others: Mapping[str, Manifest] = field(default_factory=dict)
+    """Manifests of other parts that this one depends on, by part name."""
+    files: Mapping[str, Stored] = field(default_factory=dict)
+    """Absolute path to what is stored there."""
+    processes: tuple[Process, ...] = ()
+    listeners: Mapping[int, Listener] = field(default_factory=dict)
+    health: Mapping[int, int] = field(default_factory=dict)
+    """Port to HTTP status; 0 when nothing answers."""
+    servers: tuple[ServerRow, ...] | None = None
+    """The gateway's servers; None when no gateway answers."""
+    tools: Mapping[str, Tool] = field(default_factory=dict)
+    """Found on the PATH."""
+    kept_tools: Mapping[str, Tool] = field(default_factory=dict)
+    """Used before, and still exactly the same file."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Whatever else a kind's probe reports, by key."""
+
+    @property
+    def supervisor(self) -> int | None:
+        """Process id of the stack's supervisor on this machine."""
+        return next((p.pid for p in self.processes if p.program.endswith(f"/{SUPERVISOR}")), None)
+
+    def running(self, program: str) -> Process | None:
+        """The supervised process with that mark; one whose supervisor is gone does not count."""
+        return next((p for p in self.processes if p.program == program and p.parent == self.supervisor), None)
+
+    def orphans(self) -> tuple[Process, ...]:
+        """Programs of the stack that no living supervisor looks after, except the supervisor itself."""
+        ours = {p.pid for p in self.processes}
+        return tuple(p for p in self.processes if p.pid != self.supervisor and p.parent not in ours)
+
+
+def parse(text: str, stack: str) -> Facts:
+    """The probe's output as facts. Raises `BadProbe` for anything that is not `key<TAB>base64`."""
+    values = dict(_pairs(text))
+    if "state" not in values:
+        raise BadProbe("the probe's answer names no state folder")
+    manifest = _manifest(values.get("manifest"))
+    former = _manifest(values.get("former"))
+    others = {key.partition(".")[2]: _manifest(value) for key, value in values.items() if key.startswith("manifest.")}
+    return Facts(
+        state=values["state"],
+        machine=values.get("machine", "").strip() or None,
+        memory_mib=int(values["memory_mib"]),
+        disk_mib=int(values["disk_mib"]) if "disk_mib" in values else None,
+        manifest=manifest if isinstance(manifest, Manifest) else None,
+        damaged=manifest if isinstance(manifest, Damaged) else None,
+        former=former if isinstance(former, Manifest) else None,
+        others={name: found for name, found in others.items() if isinstance(found, Manifest)},
+        files=dict(_files(values.get("files", ""), values.get("modes", ""))),
+        processes=tuple(_processes(values.get("processes", ""), stack)),
+        listeners={found.port: found for found in _listeners(values.get("listeners", ""))},
+        health=dict(_health(values.get("health", ""))),
+        servers=parse_stats(values["stats"]) if values.get("stats", "").startswith("# pxname") else None,
+        tools={t.name: t for key, value in values.items() if key.startswith("tool.") for t in _tools(value)},
+        kept_tools={tool.name: tool for tool in _tools(values.get("kept_tools", ""))},
+        texts=values,
+    )
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        key, tab, encoded = line.partition("\t")
+        try:
+            value = base64.b64decode(encoded, validate=True).decode(errors="replace")
+        except binascii.Error as err:
+            raise BadProbe(f"the probe's line {line[:80]!r} is not key and base64") from err
+        if not tab:
+            raise BadProbe(f"the probe's line {line[:80]!r} is not key and base64")
+        yield key, value
+
+
+def _manifest(text: str | None) -> Manifest | Damaged | None:
+    return None if text is None else from_json(text)
+
+
+def _files(digests: str, modes: str) -> Iterator[tuple[str, Stored]]:
+    bits = {path: int(mode, 8) for mode, path in (line.split(" ", 1) for line in modes.splitlines())}
+    for line in digests.splitlines():
+        digest, path = line.split("  ", 1)
+        if path in bits:
+            yield path, Stored(sha256=digest, mode=bits[path])
+
+
+def _processes(text: str, stack: str) -> Iterator[Process]:
+    for line in text.splitlines():
+        pid, parent, age_s, program, release = line.split("\t")
+        mark = program.removeprefix(f"{stack}/")
+        yield Process(pid=int(pid), parent=int(parent), age_s=int(age_s), program=mark, release=release)
+
+
+def _listeners(text: str) -> Iterator[Listener]:
+    for line in text.splitlines():
+        port, pid, command = line.split("\t")
+        yield Listener(port=int(port), pid=int(pid) if pid else None, command=command)
+
+
+def _health(text: str) -> Iterator[tuple[int, int]]:
+    for line in text.splitlines():
+        port, status = line.split()
+        yield int(port), int(status)
+
+
+def _tools(text: str) -> Iterator[Tool]:
+    for line in text.splitlines():
+        name, path, stat, version = line.split("\t")
+        yield Tool(name=name, path=path, stat=stat, version=base64.b64decode(version).decode(errors="replace"))

@@ -1,0 +1,281 @@
+"""The gateway part: HAProxy with its configuration, its keys, and the servers that take requests right now.
+
+Every file takes effect by a reload; HAProxy itself starts again only when its program is gone or was never started.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+
+import enginehouse.converge.scripts as scripts
+from enginehouse.converge.facts import Facts, Tool
+from enginehouse.converge.host import version_of
+from enginehouse.converge.manifest import Left
+from enginehouse.converge.places import GATEWAY, Places, admin_socket, metrics_port_file, saved_servers
+from enginehouse.converge.programs import (
+    GREETING,
+    PRIVATE,
+    choose_tool,
+    placed,
+    program_file,
+    releases_on,
+    start_script,
+)
+from enginehouse.converge.runners import state_of
+from enginehouse.converge.steps import (
+    Activation,
+    AwaitGateway,
+    Place,
+    Placed,
+    Reload,
+    Seat,
+    SetServers,
+    Sh,
+    StartProgram,
+    Step,
+    Steps,
+    StopProgram,
+    WaitIdle,
+    WriteManifest,
+    wrong_files,
+)
+from enginehouse.errors import ConvergeFailed
+from enginehouse.gateway import commands
+from enginehouse.gateway.runtime import ServerState
+from enginehouse.planner.digests import release_id
+from enginehouse.planner.parts import GatewayPart, OnChange
+from enginehouse.render.symbols import Secret, fill
+
+STOP_SIGNAL = "USR1"
+"""Soft stop: no new connections, running streams may finish (HAProxy management guide 2.8, section 4)."""
+STOP_S = 15
+
+
+def steps(part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
+    """What makes this configuration the one that is served. Raises `ConvergeFailed` if a port is somebody else's."""
+    gateway = _Gateway(part, facts, secrets)
+    stage = tuple(_stage(gateway))
+    activate = (*_activate(gateway), *_traffic(gateway), *_leftovers(gateway))
+    if not stage and not activate and facts.manifest and facts.manifest.records(part):
+        return Steps(reason=f"configuration {gateway.release} is served")
+    return Steps(stage=stage, activate=(*activate, *_close(gateway)))
+
+
+def wanted_servers(part: GatewayPart, facts: Facts) -> dict[Seat, ServerState]:
+    """The side that each replica's manifest names takes requests, the other does not."""
+    return {
+        Seat(backend=backend.name, server=server.name): (
+            ServerState.READY
+            if (manifest := facts.others.get(server.replica)) and manifest.side is server.side
+            else ServerState.MAINT
+        )
+        for backend in part.backends
+        for server in backend.servers
+    }
+
+
+def leave(part: GatewayPart, facts: Facts) -> tuple[Step, ...]:
+    """Stop what runs of the part; the folder is removed by the caller."""
+    if not facts.running(f"{part.name}/{GATEWAY}"):
+        return ()
+    file = Places.of(part, facts.state).program_file(part.name)
+    return (StopProgram(title="stopping the gateway", program=part.name, file=file),)
+
+
+def differences(part: GatewayPart, facts: Facts) -> dict[str, object]:
+    """Inputs that differ on the machine."""
+    if not facts.running(f"{part.name}/{GATEWAY}"):
+        return {"running": False}
+    wrong = _wrong_servers(facts, wanted_servers(part, facts))
+    found: dict[str, object] = {}
+    if wrong:
+        found["servers"] = {seat.server: f"not {state}" for seat, state in wrong.items()}
+    if facts.manifest and facts.texts.get("current", "").strip() != f"releases/{facts.manifest.release}":
+        found["current"] = "points to another configuration"
+    return found
+
+
+class _Gateway:
+    """A gateway part and the facts of its machine, seen together."""
+
+    def __init__(self, part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]) -> None:
+        self.part = part
+        self.facts = facts
+        self.places = Places.of(part, facts.state)
+        self.release = release_id(part)
+        self.folder = self.places.release(self.release)
+        self.socket = admin_socket(self.places)
+        self.log = self.places.log(GATEWAY)
+        self.tool = _tool(part, facts)
+        symbols = {"state": facts.state, "part": self.places.part, "release": self.folder}
+        self.served = placed(part.files, self.folder, symbols, secrets)
+        self.start = self._start_script(symbols)
+        self.files = (*self.served, self.start, self._metrics_port(), self._program_file())
+        self.wrong = wrong_files(self.files, facts.files)
+        self.check = tuple(fill(word, symbols, {}) for word in commands.check(self.tool.path))
+
+    @property
+    def running(self) -> bool:
+        """HAProxy runs and can be talked to; one that lost its socket has to be started again."""
+        return self.facts.running(f"{self.part.name}/{GATEWAY}") is not None and "socket" in self.facts.texts
+
+    def changed(self) -> frozenset[OnChange]:
+        """What the files ask for that HAProxy has not read as they shall be, or that may have been read differently."""
+        known = self.facts.manifest.files if self.facts.manifest else {}
+        return frozenset(
+            file.on_change
+            for file, stored in zip(self.part.files, self.served, strict=True)
+            if stored in self.wrong or known.get(self.places.inside(stored.path)) != stored.sha256
+        )
+
+    def is_current(self) -> bool:
+        return self.facts.texts.get("current", "").strip() == f"releases/{self.release}"
+
+    def _start_script(self, symbols: Mapping[str, str]) -> Placed:
+        command = [fill(word, symbols, {}) for word in commands.start(self.tool.path)]
+        mark = f"{self.part.stack}/{self.part.name}/{GATEWAY}"
+        return start_script(self.folder, mark, f"{GREETING}the gateway starts", command, {})
+
+    def _metrics_port(self) -> Placed:
+        return Placed(path=metrics_port_file(self.places), content=f"{self.part.metrics_port}\n", mode=PRIVATE)
+
+    def _program_file(self) -> Placed:
+        return program_file(
+            self.places,
+            self.part.name,
+            folder=f"{self.places.part}/current",
+            side=GATEWAY,
+            release="",
+            stop_signal=STOP_SIGNAL,
+            stop_s=STOP_S,
+        )
+
+
+def _tool(part: GatewayPart, facts: Facts) -> Tool:
+    def fits(tool: Tool) -> bool:
+        return bool(version_of(tool.version))
+
+    return choose_tool(facts, "haproxy", host=part.host, wanted="HAProxy", fits=fits)
+
+
+def _stage(gateway: _Gateway) -> Iterator[Step]:
+    if gateway.wrong:
+        yield Place(title=f"staging configuration {gateway.release}", files=gateway.wrong)
+    if set(gateway.wrong) & set(gateway.served):
+        yield Sh(title="checking it with HAProxy", script=scripts.change(shlex.join(gateway.check)))
+
+
+def _activate(gateway: _Gateway) -> Iterator[Step]:
+    """Start, start again or reload, whatever the changed files ask for."""
+    changed = gateway.changed()
+    if not gateway.running or OnChange.RESTART in changed:
+        _check_ports(gateway)
+        yield _started(gateway)
+    elif OnChange.RELOAD in changed or not gateway.is_current():
+        _check_ports(gateway)
+        yield _reloaded(gateway)
+
+
+def _started(gateway: _Gateway) -> Activation:
+    program = gateway.part.name
+    file = gateway.files[-1]
+    folders = tuple(f"{gateway.places.part}/{name}" for name in ("log", "run"))
+    start = StartProgram(title="starting HAProxy", program=program, file=file, folders=folders)
+    answers = AwaitGateway(title="waiting for HAProxy", program=program, socket=gateway.socket, log=gateway.log)
+    stop = StopProgram(title="stopping HAProxy", program=program, file=file.path)
+    forward = (*_forget_moved(gateway), _point(gateway, gateway.release), start, answers)
+    return Activation(title="starting the gateway", forward=forward, back=(stop,), old_serves=False)
+
+
+def _reloaded(gateway: _Gateway) -> Activation:
+    before = gateway.facts.texts.get("current", "").strip().removeprefix("releases/")
+    reload = Reload(title="reloading HAProxy", program=gateway.part.name, socket=gateway.socket, log=gateway.log)
+    save = _set(gateway, {}, "saving the server states", unsaved=_moved(gateway))
+    forward = (save, _point(gateway, gateway.release), reload)
+    back = (_point(gateway, before), reload) if before else ()
+    return Activation(title="reloading the gateway", forward=forward, back=back, old_serves=True)
+
+
+def _traffic(gateway: _Gateway) -> Iterator[Step]:
+    """The servers' states: all of them where HAProxy has just started, else those that are wrong."""
+    part, facts = gateway.part, gateway.facts
+    unknown = not gateway.running or not gateway.is_current() or gateway.changed()
+    wanted = wanted_servers(part, facts) if unknown else _wrong_servers(facts, wanted_servers(part, facts))
+    if wanted:
+        yield _set(gateway, wanted, "giving traffic to the replicas that are ready")
+
+
+def _wrong_servers(facts: Facts, wanted: Mapping[Seat, ServerState]) -> dict[Seat, ServerState]:
+    now = {Seat(backend=row.backend, server=row.server): state_of(row) for row in facts.servers or ()}
+    return {seat: state for seat, state in wanted.items() if now.get(seat) is not state}
+
+
+def _leftovers(gateway: _Gateway) -> Iterator[Step]:
+    """Sides that served on until this configuration knew their successors."""
+    for manifest in gateway.facts.others.values():
+        for left in manifest.left:
+            yield from _end(gateway, left)
+
+
+def _end(gateway: _Gateway, left: Left) -> Iterator[Step]:
+    if any(process.program.replace("/", "-") == left.program for process in gateway.facts.processes):
+        yield WaitIdle(title=f"waiting for {left.program} to finish", port=left.port, within_s=left.drain_s)
+        file = gateway.places.program_file(left.program)
+        yield StopProgram(title=f"stopping {left.program}", program=left.program, file=file)
+        if left.folder:
+            yield Sh(title="removing the folder of the former name", script=scripts.remove(left.folder))
+
+
+def _close(gateway: _Gateway) -> Iterator[Step]:
+    kept = {gateway.release, gateway.facts.manifest.release if gateway.facts.manifest else ""} - {""}
+    if releases_on(gateway.facts, gateway.places) - kept:
+        yield Sh(
+            title="removing configurations before the last two", script=scripts.keep_releases(gateway.places, kept)
+        )
+    yield WriteManifest(
+        title="recording the configuration",
+        files=gateway.files,
+        tools=gateway.tool.line(),
+        release=gateway.release,
+    )
+
+
+def _check_ports(gateway: _Gateway) -> None:
+    ours = {process.pid for process in gateway.facts.processes}
+    taken = [
+        f"port {port} is taken by {listener}"
+        for port, listener in gateway.facts.listeners.items()
+        if listener.pid not in ours
+    ]
+    if taken:
+        raise ConvergeFailed(f"{gateway.part.host}: the gateway can't listen", reasons=taken)
+
+
+def _point(gateway: _Gateway, release: str) -> Sh:
+    script = scripts.point(f"{gateway.places.part}/current", f"releases/{release}")
+    return Sh(title=f"switching to configuration {release}", script=script)
+
+
+def _forget_moved(gateway: _Gateway) -> Iterator[Step]:
+    """A saved state with old ports would win over the new configuration."""
+    if _moved(gateway):
+        yield Sh(title="forgetting the servers' old ports", script=scripts.remove(saved_servers(gateway.places)))
+
+
+def _moved(gateway: _Gateway) -> frozenset[str]:
+    """Servers that the running configuration has with another port."""
+    known = gateway.facts.manifest.part if gateway.facts.manifest else gateway.part
+    before = _ports(known) if isinstance(known, GatewayPart) else {}
+    return frozenset(name for name, port in _ports(gateway.part).items() if before.get(name, port) != port)
+
+
+def _ports(part: GatewayPart) -> dict[str, int]:
+    return {server.name: server.port for backend in part.backends for server in backend.servers}
+
+
+def _set(
+    gateway: _Gateway, wanted: Mapping[Seat, ServerState], title: str, *, unsaved: frozenset[str] = frozenset()
+) -> SetServers:
+    saved = saved_servers(gateway.places)
+    return SetServers(title=title, socket=gateway.socket, saved=saved, wanted=wanted, unsaved=unsaved)

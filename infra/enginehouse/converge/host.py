@@ -1,0 +1,159 @@
+"""The host part: folders, required programs, and the supervisor that keeps a stack's programs running."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import enginehouse.converge.scripts as scripts
+from enginehouse.converge.facts import Facts
+from enginehouse.converge.places import LONGEST_SOCKET_PATH, SUPERVISOR, Places
+from enginehouse.converge.programs import PRIVATE, placed
+from enginehouse.converge.steps import Place, Placed, Sh, Step, Steps, WriteManifest, wrong_files
+from enginehouse.errors import ConvergeFailed
+from enginehouse.planner.parts import HostPart
+from enginehouse.render.symbols import Secret
+from enginehouse.render.templates import render
+
+HOW_TO_GET: Mapping[str, str] = {
+    "haproxy": "`make tools`, or your system's package haproxy",
+    "supervisord": "`make tools`, or your system's package supervisor",
+    "curl": "your system's package curl",
+    "flock": "your system's package util-linux",
+}
+STOP_SUPERVISOR_S = 90.0
+"""supervisord stops its programs one after the other and waits for each."""
+_VERSION = re.compile(r"\d+(?:\.\d+)+|\d+")
+
+
+def steps(part: HostPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
+    """What makes the machine ready for this stack's programs. Raises `ConvergeFailed` naming every missing tool."""
+    places = Places.of(part, facts.state)
+    _check_tools(part, facts)
+    _check_socket_path(part, places)
+    files = _files(part, places, facts, secrets)
+    wrong = wrong_files(files, facts.files)
+    stage = tuple(_folders(places, facts, wrong))
+    activate = tuple(_supervisor(part, places, facts))
+    if not stage and not activate and facts.manifest and facts.manifest.records(part):
+        return Steps(reason="the machine is ready and its supervisor runs")
+    tools = "".join(tool.line() for tool in facts.tools.values())
+    return Steps(stage=stage, activate=(*activate, WriteManifest(title="recording the host", files=files, tools=tools)))
+
+
+def folders(places: Places) -> tuple[str, ...]:
+    """Every folder the host part makes; all are for their owner alone."""
+    inner = tuple(f"{places.part}/{name}" for name in ("log", "run", "programs"))
+    return (places.state, f"{places.state}/host", f"{places.state}/weights", places.stack_folder, places.part, *inner)
+
+
+def version_of(text: str) -> str:
+    """The first thing in a program's answer that looks like a version; empty without one."""
+    found = _VERSION.search(text)
+    return found[0] if found else ""
+
+
+def is_at_least(found: str, lowest: str) -> bool:
+    """Whether dotted numbers `found` are not below `lowest`."""
+    return _numbers(found) >= _numbers(lowest)
+
+
+def _check_tools(part: HostPart, facts: Facts) -> None:
+    problems = [text for name, lowest in part.tools.items() if (text := _problem(name, lowest, facts))]
+    if problems:
+        raise ConvergeFailed(f"{part.host}: required programs are missing or too old", reasons=problems)
+
+
+def _problem(name: str, lowest: str, facts: Facts) -> str:
+    get = HOW_TO_GET.get(name, f"your system's package {name}")
+    tool = facts.tools.get(name)
+    if tool is None:
+        return f"{name} (at least {lowest}) is not on the PATH; get it from {get}"
+    found = version_of(tool.version)
+    if is_at_least(found, lowest):
+        return ""
+    version = found or "without a version"
+    return f"{name} {version} at {tool.path} is too old, at least {lowest} is needed; get it from {get}"
+
+
+def _check_socket_path(part: HostPart, places: Places) -> None:
+    length = len(places.supervisor_socket.encode())
+    if length > LONGEST_SOCKET_PATH:
+        raise ConvergeFailed(
+            f"{part.host}: the folder {places.state} has too long a name",
+            reasons=(
+                f"the supervisor's socket would have a path of {length} bytes, {LONGEST_SOCKET_PATH} are allowed; "
+                "set ENGINEHOUSE_STATE to a shorter folder",
+            ),
+        )
+
+
+def _files(part: HostPart, places: Places, facts: Facts, secrets: Mapping[str, Secret]) -> tuple[Placed, ...]:
+    user = facts.texts.get("user", "")
+    text = render("supervisor/supervisord.conf.j2", stack=part.stack, host=part.host, folder=places.part, user=user)
+    own = Placed(path=f"{places.part}/supervisord.conf", content=text, mode=PRIVATE)
+    return (own, *placed(part.files, places.part, {"state": places.state, "part": places.part}, secrets))
+
+
+def _folders(places: Places, facts: Facts, wrong: tuple[Placed, ...]) -> Iterator[Step]:
+    there = dict(line.split(" ", 1)[::-1] for line in facts.texts.get("folders", "").splitlines())
+    if any(there.get(folder) != "700" for folder in folders(places)):
+        yield Sh(title="making folders", script=scripts.make_folders(folders(places)))
+    if facts.machine is None:
+        yield Sh(title="giving the machine an id", script=scripts.write_machine_id(places.state))
+    if wrong:
+        yield Place(title="writing the supervisor's configuration", files=wrong)
+
+
+def _supervisor(part: HostPart, places: Places, facts: Facts) -> Iterator[Step]:
+    answers = facts.supervisor is not None and "socket" in facts.texts
+    if stray := [process.pid for process in (facts.orphans() if answers else facts.processes)]:
+        lost = facts.supervisor is not None and not answers
+        what = "a supervisor whose socket is gone" if lost else "programs whose supervisor is gone"
+        yield Sh(
+            title=f"stopping {what} ({len(stray)} processes)",
+            script=scripts.end_processes(part.stack, stray),
+            deadline_s=STOP_SUPERVISOR_S,
+        )
+    if not answers:
+        yield Sh(title="starting the supervisor", script=_start(part, places, facts))
+
+
+def _start(part: HostPart, places: Places, facts: Facts) -> str:
+    environment = {
+        "HOME": facts.texts.get("home", "/"),
+        "USER": facts.texts.get("user", ""),
+        "PATH": facts.texts.get("path", ""),
+        "LANG": "C.UTF-8",
+        "ENGINEHOUSE_STATE": places.state,
+        "ENGINEHOUSE_PROGRAM": f"{part.stack}/{part.name}/{SUPERVISOR}",
+    }
+    return scripts.start_supervisor(places, facts.tools["supervisord"].path, environment)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split(".") if number)
+
+
+def differences(part: HostPart, facts: Facts) -> dict[str, object]:
+    """Inputs that differ on the machine."""
+    if facts.supervisor is None or "socket" not in facts.texts:
+        return {"running": False}
+    return {}
+
+
+def leave(part: HostPart, facts: Facts) -> tuple[Step, ...]:
+    """Stop the supervisor, which stops its programs, then what is left of the stack; remove the stack's folder."""
+    places = Places.of(part, facts.state)
+    supervisor = [facts.supervisor] if facts.supervisor else []
+    others = [process.pid for process in facts.processes if process.pid not in supervisor]
+    ends = [scripts.end_processes(part.stack, pids) for pids in (supervisor, others) if pids]
+    stops = (
+        Sh(title=f"stopping the programs of {part.stack}", script=end, deadline_s=STOP_SUPERVISOR_S) for end in ends
+    )
+    return (*stops, Sh(title=f"removing {places.stack_folder}", script=scripts.remove(places.stack_folder)))
+
+
+def stays(part: HostPart, facts: Facts) -> tuple[str, ...]:
+    """What a destroy leaves, as sentences."""
+    return (f"{facts.state}/host stays: it holds the lock that all stacks of this machine share",)

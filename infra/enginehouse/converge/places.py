@@ -1,0 +1,91 @@
+"""Where things are on a machine, from its state folder on. The one place that knows the layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from enginehouse.planner.parts import Part, Side
+
+SUPERVISOR = "supervisor"
+"""The supervisor's own program mark, beside the parts' sides."""
+GATEWAY = "gateway"
+LONGEST_SOCKET_PATH = 107
+"""Bytes of a unix socket's path (Linux: `sun_path` holds 108 with the final NUL)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The folders and files of one part and of what stands around it, as absolute paths."""
+
+    state: str
+    stack: str
+    host: str
+    """Name of the host part."""
+    name: str
+    """Name of the part itself."""
+
+    @classmethod
+    def of(cls, part: Part, state: str) -> Places:
+        return cls(state=state, stack=part.stack, host=part.host, name=part.name)
+
+    @property
+    def stack_folder(self) -> str:
+        return f"{self.state}/{self.stack}"
+
+    @property
+    def part(self) -> str:
+        return f"{self.stack_folder}/{self.name}"
+
+    @property
+    def manifest(self) -> str:
+        return f"{self.part}/manifest.json"
+
+    @property
+    def tools(self) -> str:
+        """Programs whose version was asked once, so that a probe need not ask again."""
+        return f"{self.part}/run/tools"
+
+    @property
+    def programs(self) -> str:
+        return f"{self.stack_folder}/{self.host}/programs"
+
+    @property
+    def supervisor_socket(self) -> str:
+        return f"{self.stack_folder}/{self.host}/run/supervisor.sock"
+
+    def other(self, name: str) -> Places:
+        """The places of another part of the same stack on the same machine."""
+        return Places(state=self.state, stack=self.stack, host=self.host, name=name)
+
+    def release(self, release: str) -> str:
+        return f"{self.part}/releases/{release}"
+
+    def log(self, program: str) -> str:
+        return f"{self.part}/log/{program}.log"
+
+    def program_file(self, program: str) -> str:
+        return f"{self.programs}/{program}.conf"
+
+    def inside(self, path: str) -> str:
+        """`path` as manifests name it: relative to the stack's folder."""
+        return path.removeprefix(self.stack_folder + "/")
+
+
+def admin_socket(gateway: Places) -> str:
+    """HAProxy's runtime socket."""
+    return f"{gateway.part}/run/admin.sock"
+
+
+def saved_servers(gateway: Places) -> str:
+    """The servers' states, which HAProxy reads on start and reload."""
+    return f"{gateway.part}/run/servers.state"
+
+
+def metrics_port_file(gateway: Places) -> str:
+    """Holds the gateway's loopback port for metrics, so that a replica's probe finds it."""
+    return f"{gateway.part}/metrics.port"
+
+
+def side_program(name: str, side: Side) -> str:
+    """Supervisor's name for one side of a replica."""
+    return f"{name}-{side}"

@@ -1,0 +1,122 @@
+"""The script that reads a part's facts on its machine, in one go.
+
+Pure; the shell functions it calls are in `templates/host/probe.sh`.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from enginehouse.converge.places import Places, admin_socket, metrics_port_file, side_program
+from enginehouse.converge.weights import record_of
+from enginehouse.engines import engines
+from enginehouse.planner.parts import EndpointPart, GatewayPart, HostPart, Part, ReplicaPart, Side, WeightsPart
+from enginehouse.render.symbols import fill
+from enginehouse.render.templates import render
+
+_STATE = '"$state"'
+VERSION_ARGS: Mapping[str, tuple[str, ...]] = {"haproxy": ("-v",)}
+"""How a program is asked for its version, where it is not `--version`."""
+
+
+def probe(part: Part) -> str:
+    """The script for `part`. It writes nothing and needs no stdin."""
+    lines = [render("host/probe.sh"), "find_state", "machine"]
+    lines += _common(part)
+    lines += _KINDS[type(part)](part)
+    return "\n".join(lines) + "\n"
+
+
+def on_machine(path: str) -> str:
+    """A path with the `@{state}` symbol as a shell word, for scripts that have found the state folder."""
+    rest = path.removeprefix("@{state}")
+    quoted = shlex.quote(fill(rest, {}, {}))
+    return f"{_STATE}{quoted}" if rest != path else quoted
+
+
+def _common(part: Part) -> Iterator[str]:
+    places = _places(part)
+    yield f"[ ! -d {places.part} ] || echo yes | fact folder"
+    yield f"text_of manifest {places.manifest}"
+    if part.renamed_from:
+        yield f"text_of former {places.other(part.renamed_from).manifest}"
+    yield f"processes {shlex.quote(part.stack)}"
+
+
+def _host(part: HostPart) -> Iterator[str]:
+    places = _places(part)
+    yield f"files_below {places.part}"
+    yield f"free_mib {_STATE} | fact disk_mib"
+    yield "printf '%s' \"$(id -un)\" | fact user"
+    yield "printf '%s' \"$HOME\" | fact home"
+    yield "printf '%s' \"$PATH\" | fact path"
+    folders = (_STATE, f"{_STATE}/host", f"{_STATE}/weights", places.stack_folder, *_host_folders(places))
+    yield f"stat -c '%a %n' {' '.join(folders)} 2>/dev/null | fact folders"
+    yield f"[ ! -S {places.supervisor_socket} ] || echo yes | fact socket"
+    for name in part.tools:
+        yield f"tool {places.tools} {name} {' '.join(VERSION_ARGS.get(name, ('--version',)))}"
+
+
+def _weights(part: WeightsPart) -> Iterator[str]:
+    path = on_machine(part.path)
+    yield f"free_mib {_STATE} | fact disk_mib"
+    yield f"stat_of {path} | fact stat"
+    yield f"stat_of {path}.part | fact partial"
+    yield f"text_of verified {on_machine(record_of(part.sha256, part.path))}"
+
+
+def _replica(part: ReplicaPart) -> Iterator[str]:
+    places = _places(part)
+    engine = engines()[part.engine]
+    names = [part.name, *([part.renamed_from] if part.renamed_from else [])]
+    programs = [places.program_file(side_program(name, side)) for name in names for side in Side]
+    ports = " ".join(str(port) for port in part.ports.values())
+    gateway = places.other(part.gateway.part)
+    yield f"files_below {places.part} {' '.join(programs)}"
+    yield f"listeners {ports} | fact listeners"
+    yield f"answers {shlex.quote(engine.health_path)} {ports} | fact health"
+    yield f"gateway_stats {metrics_port_file(gateway)} | fact stats"
+    yield f"text_of manifest.{gateway.name} {gateway.manifest}"
+    yield f"stat_of {on_machine(part.weights_path)} | fact weights"
+    yield f"text_of verified {on_machine(record_of(part.weights, part.weights_path))}"
+    yield f"tool {places.tools} {part.program} {shlex.join(engine.version_args)}"
+    yield f"kept_tools {places.tools} | fact kept_tools"
+
+
+def _gateway(part: GatewayPart) -> Iterator[str]:
+    places = _places(part)
+    yield f"files_below {places.part} {places.program_file(part.name)}"
+    yield f"listeners {part.port} {part.metrics_port} | fact listeners"
+    yield f"gateway_stats {metrics_port_file(places)} | fact stats"
+    yield f"readlink {places.part}/current 2>/dev/null | fact current"
+    yield f"[ ! -S {admin_socket(places)} ] || echo yes | fact socket"
+    for replica in sorted({server.replica for backend in part.backends for server in backend.servers}):
+        yield f"text_of manifest.{replica} {places.other(replica).manifest}"
+    yield f"tool {places.tools} haproxy -v"
+    yield f"kept_tools {places.tools} | fact kept_tools"
+
+
+def _endpoint(part: EndpointPart) -> Iterator[str]:
+    places = _places(part)
+    for name in part.behind:
+        yield f"text_of manifest.{name} {places.other(name).manifest}"
+
+
+def _host_folders(places: Places) -> tuple[str, ...]:
+    return (places.part, *(f"{places.part}/{name}" for name in ("log", "run", "programs")))
+
+
+def _places(part: Part) -> Places:
+    """Places whose state folder is the script's own variable. Names are checked by the schema and need no quoting."""
+    return Places.of(part, _STATE)
+
+
+_KINDS: Mapping[type[Part], Callable[[Any], Iterator[str]]] = {
+    HostPart: _host,
+    WeightsPart: _weights,
+    ReplicaPart: _replica,
+    GatewayPart: _gateway,
+    EndpointPart: _endpoint,
+}

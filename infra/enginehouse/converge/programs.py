@@ -1,0 +1,91 @@
+"""What the supervisor is given to run: a start script in the release, and a program file that names it. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Mapping
+
+from enginehouse.converge.facts import Facts, Tool
+from enginehouse.converge.places import Places
+from enginehouse.converge.steps import Placed
+from enginehouse.engines.base import Args
+from enginehouse.errors import ConvergeFailed
+from enginehouse.planner.parts import File
+from enginehouse.render.symbols import Secret, fill
+from enginehouse.render.templates import render
+
+START = "start"
+GREETING = "enginehouse: "
+"""How each start of a program begins its log, so that a failure shows the lines of this start only."""
+PRIVATE = 0o600
+
+
+def words(program: str, args: Args) -> tuple[str, ...]:
+    """The command line: long flags, a bare one for True, a repeated one for a tuple."""
+    line = [program]
+    for name, value in args.items():
+        if isinstance(value, bool):
+            line += [f"--{name}"] if value else []
+        else:
+            line += [word for one in ((value,) if isinstance(value, str) else value) for word in (f"--{name}", one)]
+    return tuple(line)
+
+
+def start_script(folder: str, mark: str, greeting: str, command: Iterable[str], env: Mapping[str, str]) -> Placed:
+    """The script that becomes the program. Values of any kind are safe in it: every word is quoted for the shell."""
+    exports = [f"{name}={shlex.quote(value)}" for name, value in env.items()]
+    text = render("supervisor/start.sh.j2", mark=mark, greeting=greeting, exports=exports, command=shlex.join(command))
+    return Placed(path=f"{folder}/{START}", content=text, mode=PRIVATE)
+
+
+def program_file(
+    places: Places, program: str, *, folder: str, side: str, release: str, stop_signal: str, stop_s: int
+) -> Placed:
+    """The supervisor's file for a program whose start script is in `folder`."""
+    text = render(
+        "supervisor/program.conf.j2",
+        name=program,
+        start=f"{folder}/{START}",
+        folder=places.part,
+        mark=f"{places.stack}/{places.name}/{side}",
+        release=release,
+        stop_signal=stop_signal,
+        stop_s=stop_s,
+        log=places.log(side),
+    )
+    return Placed(path=places.program_file(program), content=text, mode=PRIVATE)
+
+
+def placed(
+    files: Iterable[File], folder: str, symbols: Mapping[str, str], secrets: Mapping[str, Secret]
+) -> tuple[Placed, ...]:
+    """A part's files with everything filled in."""
+    return tuple(
+        Placed(path=f"{folder}/{file.path}", content=fill(file.content, symbols, secrets), mode=file.mode)
+        for file in files
+    )
+
+
+def releases_on(facts: Facts, places: Places) -> set[str]:
+    """Names of the release folders that hold a file."""
+    start = places.release("")
+    return {path.removeprefix(start).split("/")[0] for path in facts.files if path.startswith(start)}
+
+
+def choose_tool(facts: Facts, name: str, host: str, wanted: str, fits: Callable[[Tool], bool]) -> Tool:
+    """The program to run: the one that was used before while it is still the same file, else the one on the PATH.
+
+    Raises `ConvergeFailed` that names what was found and what is wanted.
+    """
+    candidates = [tools[name] for tools in (facts.kept_tools, facts.tools) if name in tools]
+    for tool in candidates:
+        if fits(tool):
+            return tool
+    if not candidates:
+        raise ConvergeFailed(f"{host}: {name} is not on the PATH", reasons=(f"wanted: {wanted}",))
+    found = candidates[-1]
+    said = found.version.strip().splitlines()
+    raise ConvergeFailed(
+        f"{host}: {name} is there, but in another version",
+        reasons=(f"wanted: {wanted}", f"found: {found.path}, which says {said[0] if said else 'nothing'!r}"),
+    )

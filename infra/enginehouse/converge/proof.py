@@ -1,0 +1,149 @@
+"""The endpoint as a client sees it, from where this runs: keys refused and accepted, models listed, real answers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from enginehouse.converge.ask import Answer
+from enginehouse.converge.waits import completion_text
+from enginehouse.converge.work import Work
+from enginehouse.errors import ConvergeFailed
+from enginehouse.planner.parts import EndpointPart
+from enginehouse.render.symbols import Secret
+
+REFUSAL_S = 10.0
+"""Answers that need no engine."""
+ANSWER_S = 120.0
+"""A few tokens from a busy engine."""
+SETTLE_S = 3.0
+"""After a reload HAProxy's old worker accepts connections for some milliseconds more, with the old keys (measured
+2026-11, 2.8.25)."""
+SETTLE_POLL_S = 0.1
+WRONG_KEY = Secret("enginehouse-proof-that-a-wrong-key-is-refused")
+TOKENS = 8
+REFUSALS = ("a request without a key", "a request with a wrong key")
+"""Asked first; who does not refuse these is not our gateway, and gets no key of ours."""
+
+Check = Callable[[], str | None]
+"""None, or what is wrong."""
+
+
+def prove(part: EndpointPart, work: Work) -> None:
+    """Everything a client relies on. Raises `ConvergeFailed` with one reason for each thing that is wrong."""
+    problems = []
+    for what, check in _checks(part, work.context.secrets, thorough=True):
+        work.tell(what)
+        if problem := _lasting(check, work):
+            problems.append(f"{what}: {problem}")
+            if what in REFUSALS:
+                break
+    if problems:
+        raise ConvergeFailed(f"{part.url} does not do what it should", reasons=problems)
+
+
+def _lasting(check: Check, work: Work) -> str | None:
+    """What is still wrong after the time that a gateway may take to end its old worker."""
+    until = work.now() + SETTLE_S
+    while (problem := work.patiently(check)) and work.now() < until:
+        work.pause(SETTLE_POLL_S)
+    return problem
+
+
+def look(part: EndpointPart, secrets: Mapping[str, Secret]) -> tuple[str, ...]:
+    """The same proof with one token per model and no stream: what is wrong, as sentences."""
+    found: list[str] = []
+    for what, check in _checks(part, secrets, thorough=False):
+        if problem := check():
+            found.append(f"{what}: {problem}")
+            if what in REFUSALS:
+                break
+    return tuple(found)
+
+
+def _checks(part: EndpointPart, secrets: Mapping[str, Secret], *, thorough: bool) -> Iterator[tuple[str, Check]]:
+    if not part.public:
+        yield from zip(REFUSALS, (partial(_is_refused, part.url, key) for key in (None, WRONG_KEY)), strict=True)
+    keys = _keys(part, secrets)
+    if not keys:
+        yield "a request with a key", lambda: "no key has a value here"
+        return
+    for name, key in keys.items():
+        yield f"the list of models for {name}", partial(_lists_models, part, key)
+    key = next(iter(keys.values()))
+    for model in part.models:
+        yield f"an answer of {model}", partial(_answers, part.url, key, model, TOKENS if thorough else 1)
+        if thorough:
+            yield f"a stream of {model}", partial(_streams, part.url, key, model)
+
+
+def _keys(part: EndpointPart, secrets: Mapping[str, Secret]) -> Mapping[str, Secret | None]:
+    """Every key that has a value here, by client and secret; a public endpoint asks for none."""
+    if part.public:
+        return {"everybody": None}
+    return {f"{c.name} ({name})": secrets[name] for c in part.clients for name in c.secrets if name in secrets}
+
+
+def _is_refused(url: str, key: Secret | None) -> str | None:
+    answer = _ask(url, "GET", "/v1/models", key, None, REFUSAL_S)
+    return None if answer.status == 401 else f"expected 401, got {_said(answer)}"
+
+
+def _lists_models(part: EndpointPart, key: Secret | None) -> str | None:
+    answer = _ask(part.url, "GET", "/v1/models", key, None, REFUSAL_S)
+    if answer.status != 200:
+        return f"expected 200, got {_said(answer)}"
+    data = answer.json()
+    listed = {entry.get("id") for entry in data.get("data", [])} if isinstance(data, dict) else set()
+    missing = [model for model in part.models if model not in listed]
+    return f"it lacks {', '.join(missing)}" if missing else None
+
+
+def _answers(url: str, key: Secret | None, model: str, tokens: int) -> str | None:
+    answer = _ask(url, "POST", "/v1/chat/completions", key, _request(model, tokens, stream=False), ANSWER_S)
+    if answer.status == 200 and completion_text(answer):
+        return None
+    return f"expected a completion, got {_said(answer)}"
+
+
+def _streams(url: str, key: Secret | None, model: str) -> str | None:
+    answer = _ask(url, "POST", "/v1/chat/completions", key, _request(model, TOKENS, stream=True), ANSWER_S)
+    if answer.status != 200:
+        return f"expected a stream, got {_said(answer)}"
+    events = [line[6:] for line in answer.body.decode(errors="replace").splitlines() if line.startswith("data: ")]
+    if not events or events[-1] != "[DONE]":
+        return "it did not end with [DONE]"
+    return None if len(events) > 1 else "it was empty"
+
+
+def _request(model: str, tokens: int, *, stream: bool) -> dict[str, Any]:
+    message = {"role": "user", "content": "Say hello."}
+    return {"model": model, "messages": [message], "max_tokens": tokens, "stream": stream}
+
+
+def _ask(
+    url: str, method: str, path: str, key: Secret | None, request: dict[str, Any] | None, within_s: float
+) -> Answer:
+    """One request; a connection that fails is an answer with status 0, whose body says how."""
+    address = urllib.parse.urlsplit(url)
+    headers = {"Authorization": f"Bearer {key.reveal()}"} if key else {}
+    if request is not None:
+        headers["Content-Type"] = "application/json"
+    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=within_s)
+    try:
+        connection.request(method, path, body=json.dumps(request) if request else None, headers=headers)
+        response = connection.getresponse()
+        return Answer(status=response.status, body=response.read())
+    except (OSError, http.client.HTTPException, ValueError) as err:
+        return Answer(status=0, body=f"no answer ({type(err).__name__})".encode())
+    finally:
+        connection.close()
+
+
+def _said(answer: Answer) -> str:
+    text = answer.body[:200].decode(errors="replace").strip()
+    return f"HTTP {answer.status}: {text}" if answer.status else text

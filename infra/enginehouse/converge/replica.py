@@ -1,0 +1,308 @@
+"""The replica part: one running engine, exchanged without a lost request.
+
+A replica has two sides, each with a port and a server line at the gateway. A new release starts on the side that is
+free, is asked for a completion there, and only then takes the traffic. What runs is known from the processes themselves
+(each carries its release in its environment), so a run that was killed half-way is continued from where it really is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import enginehouse.converge.scripts as scripts
+from enginehouse.converge.facts import Facts
+from enginehouse.converge.manifest import Left
+from enginehouse.converge.programs import releases_on
+from enginehouse.converge.runners import Replica, Runner
+from enginehouse.converge.steps import (
+    Activation,
+    BecomeReady,
+    Place,
+    Placed,
+    SetServers,
+    Sh,
+    StartProgram,
+    Step,
+    Steps,
+    StopProgram,
+    WaitIdle,
+    WriteManifest,
+    wrong_files,
+)
+from enginehouse.converge.weights import is_verified
+from enginehouse.errors import ConvergeFailed
+from enginehouse.gateway.runtime import ServerState
+from enginehouse.planner.parts import ReplicaPart, Side
+from enginehouse.render.symbols import Secret
+
+MEMORY_MARGIN = 1.1
+"""An estimate is good to some percent, and an engine that is killed for memory costs more than a short stall."""
+USABLE_S = 10
+"""The gateway checks a server every second; an engine that has just completed a request passes the first check."""
+
+
+def steps(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
+    """What makes this release the one that serves. Raises `ConvergeFailed` if something it stands on is missing."""
+    replica = Replica(part, facts, secrets)
+    _check_ground(replica)
+    serving = replica.serving()
+    return _keep(replica, serving) if serving else _exchange(replica)
+
+
+def leave(part: ReplicaPart, facts: Facts) -> tuple[Step, ...]:
+    """Drain and stop whatever runs of the part; the folder is removed by the caller."""
+    replica = Replica(part, facts, {})
+    running = replica.running()
+    ends = [step for runner in running for step in _retire(replica, runner)]
+    idle = [runner for side in Side if (runner := replica.runner(side)).process is None]
+    return (*ends, *(_forget(replica, runner) for runner in idle if runner.file in facts.files))
+
+
+def differences(part: ReplicaPart, facts: Facts) -> dict[str, object]:
+    """Inputs that differ on the machine."""
+    found: dict[str, object] = {}
+    if facts.manifest and not facts.running(f"{part.name}/{facts.manifest.side}"):
+        found["running"] = False
+    if not is_verified(part.weights, facts, "weights"):
+        found["weights"] = "missing or altered on the machine"
+    return found
+
+
+def complaints(part: ReplicaPart, facts: Facts) -> tuple[str, ...]:
+    """Why the replica can't do its work right now, as sentences."""
+    side = facts.manifest.side if facts.manifest else None
+    if side is None or not facts.running(f"{part.name}/{side}"):
+        return ("the engine does not run",)
+    status = facts.health.get(part.ports[side], 0)
+    if status != 200:
+        return (f"the engine is not ready (health: {status or 'no answer'})",)
+    return ()
+
+
+def _check_ground(replica: Replica) -> None:
+    part, facts = replica.part, replica.facts
+    if facts.supervisor is None:
+        raise ConvergeFailed(f"{part.host}: the stack's process supervisor does not run; the host part starts it")
+    if not is_verified(part.weights, facts, "weights"):
+        raise ConvergeFailed(
+            f"{part.host}: the weights of {part.deployment} are missing or altered",
+            reasons=("an engine is started only with verified weights; the weights part brings and verifies them",),
+        )
+
+
+def _keep(replica: Replica, serving: Runner) -> Steps:
+    """The right release runs: see that it is ready, has the traffic, and is alone."""
+    facts, manifest = replica.facts, replica.facts.manifest
+    known = manifest is not None and (manifest.release, manifest.side) == (replica.release, serving.side)
+    now: list[Step] = []
+    if not known or facts.health.get(serving.port) != 200:
+        now.append(_become_ready(replica, serving, "waiting for the engine"))
+    if serving.seat and not replica.takes_traffic(serving):
+        now.append(_set(replica, {serving: ServerState.READY}, "giving it the traffic", usable_within_s=USABLE_S))
+    others = [runner for runner in replica.running() if runner != serving]
+    left, leaving = _split(replica, serving, others)
+    now += [step for runner in leaving for step in _retire(replica, runner)]
+    if not now and known and manifest and manifest.records(replica.part):
+        return Steps(reason=f"release {replica.release} serves on side {serving.side}")
+    return Steps(activate=(*now, *_close(replica, serving, left)))
+
+
+def _exchange(replica: Replica) -> Steps:
+    """Another release runs, or none: start this one, and end the other once it has taken over."""
+    running = replica.running()
+    old = running[0] if running else None
+    target = _target(replica, old)
+    switch = _first_start(replica, target) if old is None else _switch(replica, old, target)
+    gone = None if _fits_beside(replica) else old
+    others = [runner for runner in running if runner != gone and runner.program != target.program]
+    left, leaving = _split(replica, target, others)
+    ending = [step for runner in leaving for step in _retire(replica, runner)]
+    if gone:
+        ending += _at_gateway(replica, gone, ServerState.MAINT, f"taking side {gone.side} out of the gateway")
+    return Steps(stage=tuple(_stage(replica, target)), activate=(switch, *ending, *_close(replica, target, left)))
+
+
+def _stage(replica: Replica, target: Runner) -> Iterator[Step]:
+    """The release's folder, beside what runs. Its program file comes with the start."""
+    *files, _ = replica.files(target.side)
+    if wrong := wrong_files(files, replica.facts.files):
+        yield Place(title=f"staging release {replica.release}", files=wrong)
+
+
+def _target(replica: Replica, old: Runner | None) -> Runner:
+    """The side for the new release: not where the old one serves, and with a port that is free."""
+    known = replica.facts.manifest.side if replica.facts.manifest else None
+    sides = sorted((replica.runner(side) for side in Side), key=lambda r: (r.side != known, r.side))
+    sides = [r for r in sides if old is None or (r.program != old.program and r.port != old.port)]
+    taken = {runner: replica.owner_of(runner) for runner in sides}
+    free = next((runner for runner in sides if taken[runner] is None), None)
+    if free is None:
+        ports = [f"port {runner.port} is taken by {owner}" for runner, owner in taken.items()]
+        raise ConvergeFailed(f"{replica.part.name}: no port is free for the engine", reasons=ports)
+    return free
+
+
+def _first_start(replica: Replica, target: Runner) -> Activation:
+    title = f"starting release {replica.release} on side {target.side}"
+    return Activation(
+        title=title, forward=_start(replica, target, title), back=_stop(replica, target), old_serves=False
+    )
+
+
+def _switch(replica: Replica, old: Runner, target: Runner) -> Activation:
+    title = f"starting release {replica.release} on side {target.side}"
+    if old.places != replica.places:
+        title += f", which takes over from {old.places.name}"
+    numbers = f"{_needed_mib(replica)} MiB needed, {replica.facts.memory_mib} free"
+    clear = [
+        step for runner in replica.running() if runner.program == target.program for step in _stop(replica, runner)
+    ]
+    back = _stop(replica, target)
+    if _fits_beside(replica):
+        start = _start(replica, target, f"{title} beside the running one ({numbers})")
+        return Activation(title=title, forward=(*clear, *start), back=back, old_serves=True)
+    first = _pause_and_stop(replica, old, f"no room for a second engine: {numbers}")
+    forward = (*clear, *first, *_start(replica, target, title))
+    return Activation(title=title, forward=forward, back=(*back, *_start_again(replica, old)), old_serves=True)
+
+
+def _fits_beside(replica: Replica) -> bool:
+    return replica.facts.memory_mib >= _needed_mib(replica)
+
+
+def _needed_mib(replica: Replica) -> int:
+    """The estimate, and the weights as large as they are on the machine."""
+    weights = replica.facts.texts.get("weights", "").split()
+    weights_mib = int(weights[0]) >> 20 if weights else 0
+    return round((replica.part.memory_mib + weights_mib) * MEMORY_MARGIN)
+
+
+def _start(replica: Replica, runner: Runner, title: str) -> tuple[Step, ...]:
+    file = replica.files(runner.side)[-1]
+    start = _program(runner, title, file)
+    ready = _become_ready(replica, runner, f"side {runner.side}")
+    if runner.seat is None:
+        return (start, ready)
+    traffic = _set(
+        replica, {runner: ServerState.READY}, f"giving side {runner.side} the traffic", usable_within_s=USABLE_S
+    )
+    return (start, ready, traffic)
+
+
+def _start_again(replica: Replica, old: Runner) -> tuple[Step, ...]:
+    """Back to the release that ran before; its folder is still there."""
+    assert old.process is not None
+    file = replica.program_file(old, old.process.release)
+    start = _program(old, f"starting release {old.process.release} again", file)
+    ready = _become_ready(replica, old, f"side {old.side}")
+    return (start, ready, *_at_gateway(replica, old, ServerState.READY, "giving it the traffic"))
+
+
+def _drain_and_stop(replica: Replica, runner: Runner, why: str) -> tuple[Step, ...]:
+    drain = _at_gateway(replica, runner, ServerState.DRAIN, f"draining side {runner.side} ({why})")
+    return (*drain, *((_idle(runner),) if drain else ()), *_stop(replica, runner))
+
+
+def _pause_and_stop(replica: Replica, runner: Runner, why: str) -> tuple[Step, ...]:
+    """Stop the only engine of a backend: requests wait at the gateway until the next one is ready."""
+    stop = StopProgram(title=f"stopping {runner.program}", program=runner.program, file=runner.file)
+    if runner.seat is None:
+        return (stop,)
+    pause = SetServers(
+        title=f"holding requests back ({why})",
+        socket=replica.gateway_socket,
+        saved=replica.saved_servers,
+        wanted={},
+        paused=(runner.seat,),
+    )
+    return (pause, _idle(runner), stop)
+
+
+def _idle(runner: Runner) -> WaitIdle:
+    return WaitIdle(title=f"waiting for side {runner.side} to finish", port=runner.port, within_s=runner.drain_s)
+
+
+def _retire(replica: Replica, runner: Runner) -> tuple[Step, ...]:
+    return _drain_and_stop(replica, runner, "its requests finish first")
+
+
+def _forget(replica: Replica, runner: Runner) -> Step:
+    """A program without a process may be one that crashes again and again; its file would outlive its folder."""
+    title = f"forgetting {runner.program}"
+    if replica.facts.supervisor:
+        return StopProgram(title=title, program=runner.program, file=runner.file)
+    return Sh(title=title, script=scripts.remove(runner.file))
+
+
+def _stop(replica: Replica, runner: Runner) -> tuple[Step, ...]:
+    out = _at_gateway(replica, runner, ServerState.MAINT, f"taking side {runner.side} out of the gateway")
+    return (*out, StopProgram(title=f"stopping {runner.program}", program=runner.program, file=runner.file))
+
+
+def _close(replica: Replica, serving: Runner, left: tuple[Left, ...]) -> Iterator[Step]:
+    """What ends every change: old releases go, a former name's folder goes, the manifest is written."""
+    manifest, places = replica.facts.manifest, replica.places
+    kept = [f"{replica.release}-{serving.side}"]
+    if manifest and (manifest.release, manifest.side) != (replica.release, serving.side):
+        kept.append(f"{manifest.release}-{manifest.side}")
+    if releases_on(replica.facts, places) - set(kept):
+        yield Sh(title="removing releases before the last two", script=scripts.keep_releases(places, kept))
+    if replica.facts.former and replica.part.renamed_from and not left:
+        former = places.other(replica.part.renamed_from).part
+        yield Sh(title=f"removing the folder of {replica.part.renamed_from}", script=scripts.remove(former))
+    yield WriteManifest(
+        title="recording the release",
+        files=replica.files(serving.side),
+        tools=replica.tool.line(),
+        release=replica.release,
+        side=serving.side,
+        left=left,
+    )
+
+
+def _split(replica: Replica, serving: Runner, others: Iterable[Runner]) -> tuple[tuple[Left, ...], tuple[Runner, ...]]:
+    """Those of `others` that serve on because the running gateway does not know `serving` yet; those that can go."""
+    if replica.facts.servers is None or serving.seat:
+        return (), tuple(others)
+    staying = [runner for runner in others if replica.takes_traffic(runner)]
+    left = tuple(
+        Left(
+            program=runner.program,
+            port=runner.port,
+            drain_s=runner.drain_s,
+            folder="" if runner.places == replica.places else runner.places.part,
+        )
+        for runner in staying
+    )
+    return left, tuple(runner for runner in others if runner not in staying)
+
+
+def _program(runner: Runner, title: str, file: Placed) -> StartProgram:
+    return StartProgram(title=title, program=runner.program, file=file, folders=(f"{runner.places.part}/log",))
+
+
+def _become_ready(replica: Replica, runner: Runner, title: str) -> BecomeReady:
+    return BecomeReady(
+        title=title,
+        program=runner.program,
+        port=runner.port,
+        health_path=replica.engine.health_path,
+        model=runner.model,
+        within_s=replica.part.ready_within_s,
+        log=runner.log,
+    )
+
+
+def _at_gateway(replica: Replica, runner: Runner, state: ServerState, title: str) -> tuple[Step, ...]:
+    """Nothing, if the runner has no place at the gateway."""
+    return (_set(replica, {runner: state}, title),) if runner.seat else ()
+
+
+def _set(replica: Replica, wanted: Mapping[Runner, ServerState], title: str, *, usable_within_s: int = 0) -> SetServers:
+    return SetServers(
+        title=title,
+        socket=replica.gateway_socket,
+        saved=replica.saved_servers,
+        wanted={runner.seat: state for runner, state in wanted.items() if runner.seat},
+        usable_within_s=usable_within_s,
+    )

@@ -1,0 +1,201 @@
+"""What runs of a replica, and what its next release would look like. Pure; `replica` turns this into steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
+
+from enginehouse.converge.facts import Facts, Process, Tool
+from enginehouse.converge.places import Places, admin_socket, saved_servers, side_program
+from enginehouse.converge.programs import GREETING, choose_tool, placed, program_file, start_script, words
+from enginehouse.converge.steps import Placed, Seat, wrong_files
+from enginehouse.engines import engines
+from enginehouse.engines.base import Engine
+from enginehouse.gateway.runtime import ServerState
+from enginehouse.gateway.stats import ServerRow
+from enginehouse.planner.digests import restart_digest
+from enginehouse.planner.parts import GatewayPart, ReplicaPart, Side
+from enginehouse.render.symbols import Secret, fill
+
+ENGINE_STOP_S = 5
+"""From SIGTERM to SIGKILL, after draining. With a request in progress llama-server may never end by itself (measured
+2026-11, b11434)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runner:
+    """One side of a replica, under its present or its former name."""
+
+    places: Places
+    side: Side
+    port: int
+    model: str
+    drain_s: int
+    seat: Seat | None
+    """Where it stands at the running gateway; None if no gateway runs or it does not know this side with this port."""
+    process: Process | None
+
+    @property
+    def program(self) -> str:
+        return side_program(self.places.name, self.side)
+
+    @property
+    def file(self) -> str:
+        return self.places.program_file(self.program)
+
+    @property
+    def log(self) -> str:
+        return self.places.log(self.side)
+
+
+class Replica:
+    """A replica part and the facts of its machine, seen together."""
+
+    def __init__(self, part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> None:
+        self.part = part
+        self.facts = facts
+        self.places = Places.of(part, facts.state)
+        self.release = restart_digest(part)[:12]
+        self._secrets = secrets
+        gateway = self.places.other(part.gateway.part)
+        self.gateway_socket = admin_socket(gateway)
+        self.saved_servers = saved_servers(gateway)
+
+    @property
+    def engine(self) -> Engine:
+        return engines()[self.part.engine]
+
+    @cached_property
+    def tool(self) -> Tool:
+        """The engine's program in the part's version. Raises `ConvergeFailed` naming what was found instead."""
+        engine, part = self.engine, self.part
+        return choose_tool(
+            self.facts,
+            part.program,
+            host=part.host,
+            wanted=f"{engine.title} {part.version}",
+            fits=lambda tool: engine.installed_version(tool.version) == part.version,
+        )
+
+    def runner(self, side: Side) -> Runner:
+        """That side as this release would use it."""
+        return _runner(self.part, self.places, side, self.facts, self.part.drain_s)
+
+    def running(self) -> tuple[Runner, ...]:
+        """Every side with a process: the one the gateway uses, then the one the manifest names, former names last."""
+        known = self.facts.manifest.side if self.facts.manifest else None
+        found = [runner for runner in (*self._own(), *self._former()) if runner.process]
+        return tuple(sorted(found, key=lambda r: (not self.takes_traffic(r), r.places != self.places, r.side != known)))
+
+    def serving(self) -> Runner | None:
+        """The side that runs exactly this release, from files that are as they were placed."""
+        return next((runner for runner in self.running() if self._is_this_release(runner)), None)
+
+    def folder(self, side: Side) -> str:
+        return self.places.release(f"{self.release}-{side}")
+
+    def files(self, side: Side) -> tuple[Placed, ...]:
+        """Everything this release needs on that side; the supervisor's program file is the last."""
+        part, folder = self.part, self.folder(side)
+        symbols = {
+            "state": self.places.state,
+            "part": self.places.part,
+            "release": folder,
+            "port": str(part.ports[side]),
+            "side": side.value,
+            f"tool:{part.program}": self.tool.path,
+        }
+        command = [fill(word, symbols, self._secrets) for word in words(f"@{{tool:{part.program}}}", part.args)]
+        env = {name: fill(value, symbols, self._secrets) for name, value in part.env.items()}
+        mark = f"{part.stack}/{part.name}/{side}"
+        greeting = f"{GREETING}release {self.release} starts on side {side}, port {part.ports[side]}"
+        return (
+            *placed(part.files, folder, symbols, self._secrets),
+            start_script(folder, mark, greeting, command, env),
+            self.program_file(self.runner(side), self.release),
+        )
+
+    def program_file(self, runner: Runner, release: str) -> Placed:
+        """The supervisor's file that runs `release` on that side."""
+        return program_file(
+            runner.places,
+            runner.program,
+            folder=runner.places.release(f"{release}-{runner.side}"),
+            side=runner.side,
+            release=release,
+            stop_signal="TERM",
+            stop_s=ENGINE_STOP_S,
+        )
+
+    def takes_traffic(self, runner: Runner) -> bool:
+        return runner.seat is not None and self.state_of(runner.seat) is ServerState.READY
+
+    def state_of(self, seat: Seat) -> ServerState | None:
+        """What the gateway was told about that server; None if it has no such server."""
+        row = next((r for r in self.facts.servers or () if (r.backend, r.server) == (seat.backend, seat.server)), None)
+        return None if row is None else state_of(row)
+
+    def owner_of(self, runner: Runner) -> str | None:
+        """Who else than this side listens on its port, for a message."""
+        listener = self.facts.listeners.get(runner.port)
+        ours = {p.pid for p in self.facts.processes if p.program == f"{runner.places.name}/{runner.side}"}
+        return None if listener is None or listener.pid in ours else str(listener)
+
+    def _own(self) -> tuple[Runner, ...]:
+        """The sides under the present name. One that runs another release has that one's ports, as far as is known."""
+        known = self.facts.manifest.part if self.facts.manifest else self.part
+        before = known if isinstance(known, ReplicaPart) else self.part
+        sides = (self.runner(side) for side in Side)
+        return tuple(
+            r
+            if r.process and r.process.release == self.release
+            else _runner(before, self.places, r.side, self.facts, self.part.drain_s)
+            for r in sides
+        )
+
+    def _is_this_release(self, runner: Runner) -> bool:
+        if runner.places != self.places or runner.process is None or runner.process.release != self.release:
+            return False
+        return not wrong_files(self.files(runner.side), self.facts.files)
+
+    def _former(self) -> tuple[Runner, ...]:
+        """The sides under the part's former name."""
+        former = self.facts.former
+        if former is None or not isinstance(former.part, ReplicaPart):
+            return ()
+        places = self.places.other(former.part.name)
+        return tuple(_runner(former.part, places, side, self.facts, self.part.drain_s) for side in Side)
+
+
+def state_of(row: ServerRow) -> ServerState:
+    """The administrative state that HAProxy's word stands for. All our servers are checked, except paused ones."""
+    if row.status.startswith("MAINT"):
+        return ServerState.MAINT
+    return ServerState.DRAIN if row.status.startswith(("DRAIN", "no check")) else ServerState.READY
+
+
+def _runner(part: ReplicaPart, places: Places, side: Side, facts: Facts, drain_s: int) -> Runner:
+    """A side with the ports and the model of `part`; how long it may drain is the present part's to say."""
+    return Runner(
+        places=places,
+        side=side,
+        port=part.ports[side],
+        model=part.served_name,
+        drain_s=drain_s,
+        seat=_seat(part, side, facts),
+        process=facts.running(f"{places.name}/{side}"),
+    )
+
+
+def _seat(part: ReplicaPart, side: Side, facts: Facts) -> Seat | None:
+    """The server line, if the gateway that runs has one with just this port."""
+    gateway = facts.others.get(part.gateway.part)
+    if facts.servers is None or gateway is None:
+        return None
+    name = part.gateway.servers[side]
+    for backend in cast(GatewayPart, gateway.part).backends:
+        if any(server.name == name and server.port == part.ports[side] for server in backend.servers):
+            return Seat(backend=backend.name, server=name)
+    return None

@@ -1,0 +1,90 @@
+"""Scripts that change something on a machine. Pure: texts in, text out; the shell functions are in `templates/host`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+
+from enginehouse.converge.places import Places
+from enginehouse.converge.steps import Placed
+from enginehouse.render.templates import render
+
+
+def change(*commands: str) -> str:
+    """`commands` in a script that stops at the first failure. Who runs it adds the lease's guard (`lease.mutating`)."""
+    return "\n".join((render("host/change.sh"), *commands)) + "\n"
+
+
+def place(files: Iterable[Placed], *, folders: Iterable[str] = ()) -> tuple[str, Iterator[bytes]]:
+    """The script that makes `folders` and puts `files`, and the stdin it reads them from."""
+    contents = [(file, file.content.encode()) for file in files]
+    commands = [f"mkdir -p {shlex.quote(folder)}" for folder in folders]
+    commands += [f"put {file.mode:o} {len(data)} {shlex.quote(file.path)}" for file, data in contents]
+    return change(*commands), (data for _, data in contents)
+
+
+def make_folders(folders: Iterable[str]) -> str:
+    """Folders for their owner alone, also where they exist with other rights."""
+    quoted = " ".join(shlex.quote(folder) for folder in folders)
+    return change(f"mkdir -p {quoted}", f"chmod 700 {quoted}")
+
+
+def write_machine_id(state: str) -> str:
+    """An id of our own, for machines without /etc/machine-id; one that exists stays."""
+    path = shlex.quote(f"{state}/host/machine-id")
+    return change(f"[ -s {path} ] || tr -d - </proc/sys/kernel/random/uuid >{path}")
+
+
+def point(link: str, target: str) -> str:
+    """Make the symlink `link` mean `target`, at no moment nothing."""
+    new = shlex.quote(f"{link}.new")
+    return change(f"ln -sfn {shlex.quote(target)} {new}", f"mv -fT {new} {shlex.quote(link)}")
+
+
+def start_supervisor(places: Places, program: str, environment: Mapping[str, str]) -> str:
+    """Start supervisord with that environment and nothing of the caller's: no descriptor, no variable, no session.
+
+    supervisord makes a session of its own, and its socket answers before this ends (supervisor 4.3.0, read 2026-11).
+    """
+    folder = f"{places.stack_folder}/{places.host}"
+    variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
+    closed = " ".join(f"{descriptor}>&-" for descriptor in range(3, 10))
+    return change(
+        f"rm -f {shlex.quote(places.supervisor_socket)}",
+        f"env -i {variables} {shlex.quote(program)} -c {shlex.quote(folder + '/supervisord.conf')} </dev/null {closed}",
+    )
+
+
+def end_processes(stack: str, pids: Iterable[int]) -> str:
+    return change(f"end_processes {stack} {' '.join(map(str, pids))}")
+
+
+def remove(*paths: str) -> str:
+    """Remove files and folders; what is not there is fine."""
+    return change(f"rm -rf {' '.join(shlex.quote(path) for path in paths)}")
+
+
+def keep_releases(places: Places, names: Iterable[str]) -> str:
+    """Remove every release folder that is not among `names`."""
+    patterns = "|".join(shlex.quote(name) for name in names)
+    return change(
+        f"for folder in {shlex.quote(places.part)}/releases/*; do",
+        f'    case ${{folder##*/}} in {patterns}) ;; *) rm -rf "$folder" ;; esac',
+        "done",
+    )
+
+
+def weights(*, file: str, sha256: str, record: str, commands: Iterable[str]) -> str:
+    """`commands` with the functions of `weights.sh` for that file."""
+    return change(
+        f"file={shlex.quote(file)} sha256={sha256} record={shlex.quote(record)}",
+        'mkdir -p "$(dirname "$record")"',
+        render("host/weights.sh"),
+        *commands,
+    )
+
+
+def download(*, file: str, sha256: str, record: str, url: str) -> str:
+    """Fetch weights from `url`, continuing a partial file, unless the right file is there."""
+    fetch = f"present || {{ download {shlex.quote(url)}; finish; }}"
+    return weights(file=file, sha256=sha256, record=record, commands=(fetch,))

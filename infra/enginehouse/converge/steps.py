@@ -1,0 +1,193 @@
+"""What can be done to a machine, as data. Kinds compute steps from facts; `execute` carries them out.
+
+Staging puts things beside what runs; activating switches to them. Both are kept apart, so that each can be run alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from enginehouse.converge.facts import Stored
+from enginehouse.converge.manifest import Left
+from enginehouse.gateway.runtime import ServerState
+from enginehouse.planner.parts import EndpointPart, Side
+
+SCRIPT_DEADLINE_S = 60.0
+"""For scripts that move files and ask programs; long work has deadlines of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing to do. `title` says what and, where it was a choice, why."""
+
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A file as it will be on the machine: absolute path, content with secrets filled in, permission bits."""
+
+    path: str
+    content: str = field(repr=False)
+    mode: int
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sh(Step):
+    """Run a script that changes something; its stdout lines are shown as progress."""
+
+    script: str = field(repr=False)
+    deadline_s: float = SCRIPT_DEADLINE_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place(Step):
+    """Put files: mode before content, complete or not at all."""
+
+    files: tuple[Placed, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload(Step):
+    """Bring a file of ours to `target`, continuing where an earlier upload ended; checked before it gets its name."""
+
+    source: str
+    """Path of the file on this side; a relative one starts at the context's `uploads_from`."""
+    sha256: str
+    target: str
+    record: str
+    free_mib: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartProgram(Step):
+    """Give a program to the supervisor, which starts it; one of the same name is stopped first."""
+
+    program: str
+    file: Placed
+    folders: tuple[str, ...]
+    """Made first if they are missing: where the program writes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopProgram(Step):
+    """Stop a program and make the supervisor forget it. One that is not there is fine."""
+
+    program: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BecomeReady(Step):
+    """Wait until an engine is healthy and has given one real completion. Fails at once when it exits."""
+
+    program: str
+    port: int
+    health_path: str
+    model: str
+    within_s: int
+    log: str
+    """The engine's log, whose last lines become the reasons of a failure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """One server line at the gateway."""
+
+    backend: str
+    server: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetServers(Step):
+    """Put servers into these states, then save all states for the next start of the gateway."""
+
+    socket: str
+    saved: str
+    """The file for the states."""
+    wanted: Mapping[Seat, ServerState]
+    paused: tuple[Seat, ...] = ()
+    """Servers that get nothing new while the requests that wait for them go on waiting."""
+    unsaved: frozenset[str] = frozenset()
+    """Server names whose state is not saved: a saved line also holds the port, and wins over a new configuration."""
+    usable_within_s: int = 0
+    """How long those that become ready may take to pass their health check; 0 does not wait for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitIdle(Step):
+    """Wait until nobody is connected to a port of a drained engine; after `within_s` go on with a notice."""
+
+    port: int
+    within_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitGateway(Step):
+    """Wait until HAProxy's runtime socket answers. Fails at once when the program exits."""
+
+    program: str
+    socket: str
+    log: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reload(Step):
+    """Make the running HAProxy read `current` again; done when its new worker answers."""
+
+    program: str
+    socket: str
+    log: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prove(Step):
+    """Use the endpoint as a client would: keys refused and accepted, models listed, real answers."""
+
+    part: EndpointPart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteManifest(Step):
+    """Record the part; generation, machine and author are added when it is written."""
+
+    files: tuple[Placed, ...] = ()
+    tools: str = ""
+    """Lines for the probe's cache of known programs."""
+    release: str = ""
+    side: Side | None = None
+    left: tuple[Left, ...] = ()
+    seen: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activation(Step):
+    """Steps that either all succeed or are undone by `back`."""
+
+    forward: tuple[Step, ...]
+    back: tuple[Step, ...]
+    old_serves: bool
+    """Whether the release from before serves again once `back` is through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """What a part needs. `reason` says why nothing is needed when both are empty."""
+
+    stage: tuple[Step, ...] = ()
+    activate: tuple[Step, ...] = ()
+    reason: str = ""
+
+    def all(self) -> tuple[Step, ...]:
+        return (*self.stage, *self.activate)
+
+
+def wrong_files(files: Iterable[Placed], stored: Mapping[str, Stored]) -> tuple[Placed, ...]:
+    """Those of `files` that are missing on the machine or have another content or mode there."""
+    return tuple(f for f in files if stored.get(f.path) != Stored(sha256=f.sha256, mode=f.mode))

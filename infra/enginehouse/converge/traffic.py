@@ -1,0 +1,88 @@
+"""The running gateway: which servers take requests, and reloads without a lost stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from enginehouse.converge import scripts
+from enginehouse.converge.steps import AwaitGateway, Placed, Reload, Seat, SetServers
+from enginehouse.converge.work import Work
+from enginehouse.errors import ConnectorError, ConvergeFailed
+from enginehouse.gateway.commands import RELOAD_SIGNAL, SIGNAL_AGAIN_S
+from enginehouse.gateway.runtime import Refused, RuntimeSocket, ServerState
+
+START_S = 10.0
+"""HAProxy binds and forks within milliseconds; this is for a machine that is swapping."""
+POLL_S = 0.05
+
+
+def set_servers(work: Work, step: SetServers) -> None:
+    """Set the states, wait for those that shall be usable, and save what HAProxy now says."""
+    gateway = RuntimeSocket(work.connector, step.socket)
+    for seat, state in step.wanted.items():
+        gateway.set_state(seat.backend, seat.server, state)
+    for seat in step.paused:
+        gateway.pause(seat.backend, seat.server)
+    if step.usable_within_s:
+        _await_usable(work, gateway, step)
+    file = Placed(path=step.saved, content=_without(gateway.dump_state(), step.unsaved), mode=0o600)
+    script, stdin = scripts.place([file])
+    work.do("saving the server states", script, stdin=stdin)
+
+
+def await_gateway(work: Work, step: AwaitGateway) -> None:
+    gateway = RuntimeSocket(work.connector, step.socket)
+    _until(work, step, lambda: gateway.worker() > 0, "it did not answer on its runtime socket")
+
+
+def reload(work: Work, step: Reload) -> None:
+    """Tell the master to start a new worker from `current`, and wait until that one answers."""
+    gateway = RuntimeSocket(work.connector, step.socket)
+    before = gateway.worker()
+    signal_at = work.now()
+
+    def switched() -> bool:
+        nonlocal signal_at
+        if gateway.worker() != before:
+            return True
+        if work.now() >= signal_at:
+            work.supervisor.signal(step.program, RELOAD_SIGNAL)
+            signal_at = work.now() + SIGNAL_AGAIN_S
+        return False
+
+    _until(work, step, switched, "its new configuration did not take effect")
+
+
+def _await_usable(work: Work, gateway: RuntimeSocket, step: SetServers) -> None:
+    wanted = {seat for seat, state in step.wanted.items() if state is ServerState.READY}
+    until = work.now() + step.usable_within_s
+    while missing := wanted - {Seat(backend=r.backend, server=r.server) for r in gateway.servers() if r.is_usable()}:
+        if work.now() >= until:
+            names = ", ".join(sorted(seat.server for seat in missing))
+            raise ConvergeFailed(f"the gateway could not use {names} within {step.usable_within_s} s")
+        work.pause(POLL_S)
+
+
+def _without(dump: str, servers: frozenset[str]) -> str:
+    """A state dump without these servers' lines; the fourth word is the name (HAProxy 2.8, `show servers state`)."""
+    lines = dump.splitlines(keepends=True)
+    return "".join(line for line in lines if len(words := line.split()) < 4 or words[3] not in servers)
+
+
+def _until(work: Work, step: AwaitGateway | Reload, done: Callable[[], bool], failure: str) -> None:
+    until = work.now() + START_S
+    while not _answers(done):
+        info = work.supervisor.info(step.program)
+        if info is None or info.state.has_ended():
+            raise ConvergeFailed("the gateway exited", reasons=work.log_tail(step.log))
+        if work.now() >= until:
+            raise ConvergeFailed(f"the gateway: {failure} within {START_S:g} s", reasons=work.log_tail(step.log))
+        work.pause(POLL_S)
+
+
+def _answers(done: Callable[[], bool]) -> bool:
+    """Whether `done` says yes; a socket between two workers counts as no."""
+    try:
+        return done()
+    except (ConnectorError, Refused):
+        return False

@@ -1,0 +1,28 @@
+"""Parts of one run that would write the same file take turns.
+
+The lease keeps other runs away, not parts of the same one: two deployments of one model bring the same weights at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from enginehouse.planner.parts import Part, WeightsPart
+
+_guard = threading.Lock()
+_files: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
+
+
+@contextmanager
+def turn(part: Part) -> Iterator[None]:
+    """Inside, no other part of this process brings the same file to the same machine. Free for all other kinds."""
+    if not isinstance(part, WeightsPart):
+        yield
+        return
+    with _guard:
+        mine = _files[part.host, part.path]
+    with mine:
+        yield

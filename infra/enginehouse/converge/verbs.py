@@ -1,0 +1,201 @@
+"""The three verbs: converge, observe, destroy."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from enginehouse.connectors.base import Connector
+from enginehouse.converge import scripts
+from enginehouse.converge.context import Context
+from enginehouse.converge.execute import execute
+from enginehouse.converge.facts import Facts, parse
+from enginehouse.converge.kinds import kind_of
+from enginehouse.converge.manifest import Change, Manifest
+from enginehouse.converge.places import Places
+from enginehouse.converge.probe import probe
+from enginehouse.converge.steps import Sh, WriteManifest
+from enginehouse.converge.turns import turn
+from enginehouse.converge.wire import as_inputs
+from enginehouse.converge.work import Work
+from enginehouse.errors import ChangedElsewhere, ConvergeFailed, WrongMachine
+from enginehouse.planner.parts import Part
+
+PROBE_S = 60.0
+"""A probe takes a tenth of a second; the first one asks programs for their versions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """A part as it really is: `inputs` are `as_inputs` of what the machine remembers, the truth where it differs."""
+
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+    reasons: tuple[str, ...]
+    """Why it does not do its work, as sentences; empty means healthy."""
+
+
+def converge(
+    part: Part, context: Context, *, seen_generation: int | None = None, machine_id: str | None = None
+) -> dict[str, Any]:
+    """Bring `part` to its machine and return its outputs; with nothing to do that is one round trip and no write.
+
+    `seen_generation` and `machine_id` are outputs that the caller knows from before, if any. Raises `ChangedElsewhere`
+    if somebody else changed the part since, `WrongMachine` if another machine answers, `LeaseHeld` if another run works
+    there, `ConvergeFailed` with reasons, `Cancelled`.
+    """
+    connector = context.connectors.connect(part)
+    facts = _look(part, connector, machine_id)
+    kind = kind_of(part)
+    steps = kind.steps(part, facts, context.secrets)
+    if facts.manifest and not steps.all():
+        if complaints := kind.complaints(part, facts, context.secrets):
+            raise ConvergeFailed(f"{part.name} is as it should be, but does not do its work", reasons=complaints)
+        context.progress(part.name, steps.reason)
+        return _outputs(part, facts.manifest, facts)
+    told = partial(context.notice, part.name)
+    with turn(part), context.leases.hold(connector, facts.state, context.run, told):
+        facts = _look(part, connector, machine_id)
+        _check_generation(part, facts, seen_generation)
+        work = Work(context, connector, part.name, Places.of(part, facts.state))
+        steps = kind.steps(part, facts, context.secrets)
+        stamp = _Stamp(part, context, connector, facts, seen_generation)
+        manifest = execute(steps.all(), work, stamp) or facts.manifest
+        assert manifest is not None, "steps that change something end with the manifest"
+        return _outputs(part, manifest, facts)
+
+
+def observe(part: Part, context: Context, *, machine_id: str | None = None) -> Observed | None:
+    """Look at `part` without changing anything; None if the machine has none of it. Takes no lease."""
+    facts = _look(part, context.connectors.connect(part), machine_id)
+    if facts.manifest is None:
+        return _unreadable(part, facts)
+    known = facts.manifest.part
+    kind = kind_of(known)
+    inputs = as_inputs(known)
+    inputs |= {key: value for key, value in as_inputs(part).items() if key in ("connection", "renamed_from")}
+    if "files" in inputs:
+        inputs["files"] = {**inputs["files"], **_edited(facts, Places.of(part, facts.state), facts.manifest)}
+    inputs |= kind.differences(known, facts)
+    return Observed(
+        inputs=inputs,
+        outputs=_outputs(known, facts.manifest, facts),
+        reasons=kind.complaints(known, facts, context.secrets),
+    )
+
+
+def destroy(part: Part, context: Context, *, machine_id: str | None = None) -> tuple[str, ...]:
+    """Take the part's own things off its machine; sentences say what stays on purpose. Idempotent, in any order."""
+    connector = context.connectors.connect(part)
+    facts = _look(part, connector, machine_id)
+    if not _has(part, facts):
+        return ()
+    kind = kind_of(part)
+    with context.leases.hold(connector, facts.state, context.run, lambda text: context.notice(part.name, text)):
+        facts = _look(part, connector, machine_id)
+        places = Places.of(part, facts.state)
+        gone = Sh(title=f"removing {places.part}", script=scripts.remove(places.part))
+        stamp = _Stamp(part, context, connector, facts, None)
+        execute((*kind.leave(part, facts), gone), Work(context, connector, part.name, places), stamp)
+        return kind.stays(part, facts)
+
+
+class _Stamp:
+    """Signs what is recorded: one generation more, this machine, this run."""
+
+    def __init__(
+        self, part: Part, context: Context, connector: Connector, facts: Facts, seen_generation: int | None
+    ) -> None:
+        self._part = part
+        self._context = context
+        self._connector = connector
+        self._facts = facts
+        self._seen_generation = seen_generation
+
+    def __call__(self, step: WriteManifest) -> Manifest:
+        run, places = self._context.run, Places.of(self._part, self._facts.state)
+        at = self._context.clock.now().isoformat(timespec="seconds")
+        return Manifest(
+            part=self._part,
+            generation=self._generation() + 1,
+            machine=self._facts.machine or _own_machine_id(self._connector, self._facts.state),
+            change=Change(run=run.id, who=run.who, door=run.door, at=at),
+            files={places.inside(file.path): file.sha256 for file in step.files},
+            release=step.release,
+            side=step.side,
+            left=step.left,
+            seen=step.seen,
+        )
+
+    def _generation(self) -> int:
+        """The one before. Where the manifest was lost, what the caller saw keeps the count from starting over."""
+        before = self._facts.manifest or self._facts.former
+        return before.generation if before else self._seen_generation or 0
+
+
+def _look(part: Part, connector: Connector, machine_id: str | None) -> Facts:
+    result = connector.run(probe(part), deadline_s=PROBE_S).check(f"{connector.host}: looking at {part.name}")
+    facts = parse(result.stdout, part.stack)
+    known = machine_id or (facts.manifest.machine if facts.manifest else None)
+    if known and facts.machine != known:
+        raise WrongMachine(
+            f"{connector.host}: another machine answers (its id is {facts.machine or 'not set'}, expected {known}); "
+            f"nothing was changed"
+        )
+    return facts
+
+
+def _check_generation(part: Part, facts: Facts, seen: int | None) -> None:
+    manifest = facts.manifest
+    if seen is None or manifest is None or manifest.generation == seen:
+        return
+    raise ChangedElsewhere(
+        f"{part.name}: changed by {manifest.change} (generation {manifest.generation}, this run knew {seen}); run again"
+    )
+
+
+def _outputs(part: Part, manifest: Manifest, facts: Facts) -> dict[str, Any]:
+    return {
+        "generation": manifest.generation,
+        "machine_id": manifest.machine,
+        "changed_at": manifest.change.at,
+        **kind_of(part).outputs(part, manifest, facts),
+    }
+
+
+def _unreadable(part: Part, facts: Facts) -> Observed | None:
+    if facts.damaged is None:
+        return None
+    reason = f"the manifest on the machine is damaged: {facts.damaged.reason}"
+    return Observed(inputs={**as_inputs(part), "manifest": "damaged"}, outputs={}, reasons=(reason,))
+
+
+def _edited(facts: Facts, places: Places, manifest: Manifest) -> dict[str, str]:
+    """Placed files that are not as they were written, by their name below the release."""
+    found = {}
+    for path, sha256 in manifest.files.items():
+        stored = facts.files.get(f"{places.stack_folder}/{path}")
+        if stored is None or stored.sha256 != sha256:
+            what = f"edited on the machine (sha256 {stored.sha256[:12]})" if stored else "missing on the machine"
+            found[_short(path)] = what
+    return found
+
+
+def _short(path: str) -> str:
+    """A placed file's path as the part's `files` name it."""
+    rest = path.partition("/")[2]
+    _, release, inner = rest.partition("releases/")
+    return inner.partition("/")[2] if release else rest
+
+
+def _has(part: Part, facts: Facts) -> bool:
+    mine = any(process.program.startswith(f"{part.name}/") for process in facts.processes)
+    return mine or "folder" in facts.texts
+
+
+def _own_machine_id(connector: Connector, state: str) -> str:
+    result = connector.run(f"cat {shlex.quote(state)}/host/machine-id", deadline_s=PROBE_S)
+    return result.check("reading the machine's id").stdout.strip()

@@ -1,0 +1,80 @@
+"""The weights part: one verified model file on one machine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import enginehouse.converge.scripts as scripts
+from enginehouse.converge.facts import Facts
+from enginehouse.converge.places import Places
+from enginehouse.converge.steps import Sh, Step, Steps, Upload, WriteManifest
+from enginehouse.planner.parts import WeightsPart
+from enginehouse.render.symbols import Secret, fill
+
+FETCH_S = 24 * 3600.0
+"""A download that stalls is ended by curl after a minute; this only bounds one that trickles."""
+CHECK_S = 3600.0
+"""Reading 100 GB from a slow disk."""
+
+
+def steps(part: WeightsPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
+    """What brings the file. A file whose stat is as it was when it was verified is not read again."""
+    verified = is_verified(part.sha256, facts, "stat")
+    if verified and facts.manifest and facts.manifest.records(part) and not facts.former:
+        return Steps(reason="the weights are there and unchanged since they were verified")
+    stage = () if verified else (_bring(part, facts),)
+    return Steps(stage=stage, activate=(*_forget_former(part, facts), WriteManifest(title="recording the weights")))
+
+
+def is_verified(sha256: str, facts: Facts, stat_key: str) -> bool:
+    """Whether the file looks exactly as it did when its SHA-256 was checked."""
+    stat = facts.texts.get(stat_key, "").strip()
+    return bool(stat) and facts.texts.get("verified", "").strip() == f"{sha256} {stat}"
+
+
+def record_of(sha256: str, path: str) -> str:
+    """Where it is recorded that `path` (with symbols) was verified; the file itself may belong to somebody else."""
+    place = hashlib.sha256(path.encode()).hexdigest()[:12]
+    return f"@{{state}}/weights/{sha256[:16]}/{place}.verified"
+
+
+def differences(part: WeightsPart, facts: Facts) -> dict[str, str]:
+    """Inputs that differ on the machine."""
+    if is_verified(part.sha256, facts, "stat"):
+        return {}
+    return {"sha256": "altered on the machine" if facts.texts.get("stat", "").strip() else "missing on the machine"}
+
+
+def stays(part: WeightsPart, facts: Facts) -> tuple[str, ...]:
+    """What a destroy leaves, as sentences."""
+    path = fill(part.path, {"state": facts.state}, {})
+    return (f"the weights stay in {path}: other stacks may use them, and the next `up` need not bring them again",)
+
+
+def _forget_former(part: WeightsPart, facts: Facts) -> tuple[Step, ...]:
+    """The weights are known by content; of a former name only the record goes."""
+    if not facts.former or not part.renamed_from:
+        return ()
+    folder = Places.of(part, facts.state).other(part.renamed_from).part
+    return (Sh(title=f"removing the folder of {part.renamed_from}", script=scripts.remove(folder)),)
+
+
+def _bring(part: WeightsPart, facts: Facts) -> Step:
+    symbols = {"state": facts.state}
+    file, record = fill(part.path, symbols, {}), fill(record_of(part.sha256, part.path), symbols, {})
+    scheme, _, location = part.source.partition("://")
+    if scheme == "upload":
+        return Upload(
+            title="weights",
+            source=location,
+            sha256=part.sha256,
+            target=file,
+            record=record,
+            free_mib=facts.disk_mib or 0,
+        )
+    if scheme == "host":
+        script = scripts.weights(file=file, sha256=part.sha256, record=record, commands=("check_in_place",))
+        return Sh(title="verifying the weights in place", script=script, deadline_s=CHECK_S)
+    script = scripts.download(file=file, sha256=part.sha256, record=record, url=part.source)
+    return Sh(title="weights", script=script, deadline_s=FETCH_S)

@@ -1,0 +1,149 @@
+"""One part on one machine while steps are carried out: scripts under the lease, progress, and the wish to stop."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from typing import TypeVar
+
+from enginehouse.connectors.base import Connector, Result
+from enginehouse.converge.context import Context
+from enginehouse.converge.lease import LEASE_LOST, mutating
+from enginehouse.converge.places import Places
+from enginehouse.converge.programs import GREETING
+from enginehouse.converge.steps import SCRIPT_DEADLINE_S
+from enginehouse.converge.supervisor import Supervisor
+from enginehouse.errors import ConvergeFailed, LeaseHeld
+
+T = TypeVar("T")
+
+LOG_LINES = 20
+"""How many last lines of an engine's log a failure shows."""
+SHARE_S = 0.25
+"""How often the progress of a transfer is shown: a person can't read faster."""
+_TICK_S = 0.1
+_PAIR = re.compile(r"(\d+) (\d+)")
+
+
+class Work:
+    """What executors share. `run`, `pause` and `patiently` raise `Cancelled` as soon as the person asks to stop."""
+
+    def __init__(self, context: Context, connector: Connector, part: str, places: Places) -> None:
+        self.context = context
+        self.connector = connector
+        self.part = part
+        self.places = places
+        self.supervisor = Supervisor(connector, places.supervisor_socket, self.pause)
+        self._line = ""
+        self._told = 0.0
+        self._deaf = False
+
+    def begin(self, line: str) -> None:
+        """Show what is done now; details follow behind it."""
+        self.check()
+        self._line = line
+        self.context.progress(self.part, line)
+
+    def tell(self, detail: str) -> None:
+        self.context.progress(self.part, f"{self._line}: {detail}")
+
+    def notice(self, text: str) -> None:
+        self.context.notice(self.part, text)
+
+    def check(self) -> None:
+        if not self._deaf:
+            self.context.check_cancelled()
+
+    @contextmanager
+    def deaf(self) -> Iterator[None]:
+        """The wish to stop is not heard inside: for putting things back."""
+        before, self._deaf = self._deaf, True
+        try:
+            yield
+        finally:
+            self._deaf = before
+
+    def pause(self, seconds: float) -> None:
+        self.context.clock.wait(threading.Event() if self._deaf else self.context.cancelled, seconds)
+        self.check()
+
+    def now(self) -> float:
+        return self.context.clock.monotonic()
+
+    def run(self, script: str, *, stdin: Iterable[bytes] = (), deadline_s: float = SCRIPT_DEADLINE_S) -> Result:
+        """Run a script that changes something. Raises `LeaseHeld` if this run's lease was taken over meanwhile."""
+        guarded = mutating(script, state_folder=self.places.state, run=self.context.run)
+        result = self.connector.run(guarded, stdin=stdin, deadline_s=deadline_s, on_line=self._heard)
+        if result.returncode == LEASE_LOST:
+            raise LeaseHeld(f"{self.connector.host}: another run took over this machine; run again")
+        return result
+
+    def do(
+        self, title: str, script: str, *, stdin: Iterable[bytes] = (), deadline_s: float = SCRIPT_DEADLINE_S
+    ) -> Result:
+        """`run`, and a non-zero exit code raises `ConvergeFailed` with what the script said."""
+        result = self.run(script, stdin=stdin, deadline_s=deadline_s)
+        if result.returncode != 0:
+            said = (result.stderr.strip() or result.stdout.strip()).splitlines()
+            raise ConvergeFailed(f"{title} failed", reasons=said[-LOG_LINES:] or (f"exit code {result.returncode}",))
+        return result
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """The result of a blocking call. On a wish to stop it is left alone; its own deadline ends it."""
+        future: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(call())
+            except BaseException as error:  # noqa: BLE001 -- it is raised again where the result is asked for
+                future.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        while not future.done():
+            wait([future], timeout=_TICK_S)
+            self.check()
+        return future.result()
+
+    def log_tail(self, log: str) -> tuple[str, ...]:
+        """The last lines of a program's log since its last start; none if it can't be read."""
+        script = f"tail -n 500 {shlex.quote(log)} 2>/dev/null"
+        result = self.connector.run(script, deadline_s=SCRIPT_DEADLINE_S)
+        lines = [line for line in result.stdout.splitlines() if line.strip()]
+        starts = [index for index, line in enumerate(lines) if line.startswith(GREETING)]
+        return tuple(lines[starts[-1] + 1 if starts else 0 :][-LOG_LINES:])
+
+    def tell_share(self, done: int, total: int) -> None:
+        """Show how far a transfer is, some times a second at most."""
+        now = self.now()
+        if now - self._told >= SHARE_S:
+            self._told = now
+            self.tell(share(done, total))
+
+    def _heard(self, line: str) -> None:
+        """A line of a running script: those that begin with `progress` are shown."""
+        self.check()
+        word, _, detail = line.partition(" ")
+        if word != "progress":
+            return
+        if pair := _PAIR.fullmatch(detail):
+            self.tell_share(int(pair[1]), int(pair[2]))
+        else:
+            self.tell(detail)
+
+
+def share(done: int, total: int) -> str:
+    """How far a transfer is, such as `61 % of 98 MB`."""
+    if total <= 0:
+        return _size(done)
+    return f"{min(100, 100 * done // total)} % of {_size(total)}"
+
+
+def _size(size: int) -> str:
+    """Decimal units, as file managers and model pages show them."""
+    if size < 10**6:
+        return f"{size / 10**3:.0f} kB"
+    return f"{size / 10**6:.0f} MB" if size < 10**9 else f"{size / 10**9:.1f} GB"

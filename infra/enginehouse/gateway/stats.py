@@ -1,0 +1,77 @@
+"""HAProxy's statistics as values. The stats page (`/stats;csv`) and the runtime socket (`show stat`) give the same CSV.
+
+Columns are found by name: HAProxy appends new ones in new versions.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+_TOTALS = ("FRONTEND", "BACKEND")
+_CHECKS_PASSED = re.compile(r" \d+/\d+$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerRow:
+    """One server line. `status` is HAProxy's word (`UP`, `DOWN`, `MAINT`, `DRAIN`) without its count (`UP 1/2`)."""
+
+    backend: str
+    server: str
+    status: str
+    sessions: int
+    """Requests the server works on right now."""
+    queued: int
+    check: str
+    """Result of the last health check, such as `L7OK` or `L4CON`; `INI` or empty before the first."""
+    since_s: int
+    """Seconds since the status last changed."""
+
+    def is_usable(self) -> bool:
+        """Whether it takes requests. Each one is checked; `no check` says that `RuntimeSocket.pause` paused it."""
+        return self.status == "UP"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendRow:
+    """The total of one backend. Requests wait here, not at a server; `sessions` counts those that wait, too."""
+
+    backend: str
+    sessions: int
+    queued: int
+
+
+def parse_stats(text: str) -> tuple[ServerRow, ...]:
+    """The servers in the text, in HAProxy's order."""
+    return tuple(_server(row) for row in _rows(text) if row["svname"] not in _TOTALS)
+
+
+def parse_backends(text: str) -> tuple[BackendRow, ...]:
+    """The backends' totals in the text, in HAProxy's order; also of backends without servers."""
+    return tuple(
+        BackendRow(backend=row["pxname"], sessions=_number(row["scur"]), queued=_number(row["qcur"]))
+        for row in _rows(text)
+        if row["svname"] == "BACKEND"
+    )
+
+
+def _rows(text: str) -> Iterator[Mapping[str, str]]:
+    return csv.DictReader(text.removeprefix("# ").strip().splitlines())
+
+
+def _server(row: Mapping[str, str]) -> ServerRow:
+    return ServerRow(
+        backend=row["pxname"],
+        server=row["svname"],
+        status=_CHECKS_PASSED.sub("", row["status"]),
+        sessions=_number(row["scur"]),
+        queued=_number(row["qcur"]),
+        check=row["check_status"].removeprefix("* "),
+        since_s=_number(row["lastchg"]),
+    )
+
+
+def _number(text: str) -> int:
+    return int(text) if text else 0

@@ -1,0 +1,211 @@
+"""The plan: an immutable list of parts, each the smallest thing that changes together.
+
+Texts in a part may hold symbols, which `render.symbols` fills in on the way to a machine:
+`@{state}` (Enginehouse's folder on that machine), `@{part}` (this part's folder), `@{release}` (this release's folder),
+`@{port}`, `@{tool:NAME}` (a program the machine has), `@{secret:NAME}` and `@{sha256:NAME}` (a secret, its hash).
+Digests are taken over symbols, so neither a secret nor a machine's folder is ever in one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class OnChange(StrEnum):
+    """What a changed file asks of the part that owns it."""
+
+    RESTART = "restart"
+    RELOAD = "reload"
+    NONE = "none"
+
+
+class Side(StrEnum):
+    """The two fixed places of a replica at the gateway; one serves, the other takes the next release."""
+
+    A = "a"
+    B = "b"
+
+    def other(self) -> Side:
+        return Side.B if self is Side.A else Side.A
+
+
+class ConnectionKind(StrEnum):
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """How a host is reached. Never part of a digest: reaching a machine another way changes nothing on it."""
+
+    kind: ConnectionKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A rendered file, placed at `path` below the part's release folder."""
+
+    path: str
+    content: str
+    on_change: OnChange
+    mode: int = 0o640
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What every part has. `name` is an identity: resource name and folder name. `host` runs it."""
+
+    name: str
+    stack: str
+    host: str
+    connection: Connection
+    renamed_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostPart(Part):
+    """Base folders, required programs and the process supervisor of one stack on one machine."""
+
+    tools: Mapping[str, str]
+    """Program name to the lowest version that will do, such as {"haproxy": "2.6"}."""
+    files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsPart(Part):
+    """One model file on one machine, verified. Shared by all stacks of the machine, by content."""
+
+    source: str
+    sha256: str
+    file_name: str
+    path: str
+    """Where the file is on the machine, with symbols."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayLink:
+    """Where a replica stands at the gateway."""
+
+    host: str
+    part: str
+    backend: str
+    servers: Mapping[str, str]
+    """Side to server name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaPart(Part):
+    """One running copy of a deployment."""
+
+    deployment: str
+    index: int
+    engine: str
+    version: str
+    program: str
+    """The engine's executable: the key of a `@{tool:...}` symbol."""
+    args: Mapping[str, str | bool | tuple[str, ...]]
+    """Long flags without dashes, sorted (the wire keeps no order); True is a bare flag, a tuple repeats the flag."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    weights: str
+    """SHA-256 of the weights."""
+    weights_path: str
+    served_name: str
+    slots: int
+    context_tokens: int
+    memory_mib: int
+    """What a copy is estimated to need beside its weights, whose size the machine knows."""
+    ports: Mapping[str, int]
+    """Side to loopback port."""
+    ready_within_s: int
+    drain_s: int
+    gateway: GatewayLink
+    files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """One side of one replica, as the gateway sees it."""
+
+    name: str
+    replica: str
+    side: Side
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """All sides of all replicas behind one served name."""
+
+    name: str
+    served_name: str
+    deployment: str
+    slots: int
+    context_tokens: int
+    servers: tuple[Server, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A named key."""
+
+    name: str
+    secrets: tuple[str, ...]
+    requests_per_minute: int | None = None
+    concurrent: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Gateway timeouts, seconds."""
+
+    queue_s: int
+    first_token_s: int
+    total_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayPart(Part):
+    """HAProxy: keys, routes, queues."""
+
+    address: str
+    port: int
+    metrics_port: int
+    public: bool
+    clients: tuple[Client, ...]
+    backends: tuple[Backend, ...]
+    limits: Limits
+    files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointPart(Part):
+    """Proof from outside that the whole works."""
+
+    url: str
+    """Base URL without path, such as `http://127.0.0.1:8080`."""
+    models: tuple[str, ...]
+    public: bool
+    clients: tuple[Client, ...]
+    behind: tuple[str, ...]
+    """Names of the parts whose change makes a new proof necessary."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything a stack needs, in an order in which each part comes after those it needs."""
+
+    stack: str
+    description: str
+    hosts: tuple[HostPart, ...]
+    weights: tuple[WeightsPart, ...]
+    replicas: tuple[ReplicaPart, ...]
+    gateway: GatewayPart
+    endpoint: EndpointPart
+
+    def parts(self) -> tuple[Part, ...]:
+        return (*self.hosts, *self.weights, *self.replicas, self.gateway, self.endpoint)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Names of the secrets the plan mentions, sorted."""
+        return tuple(sorted({name for client in self.gateway.clients for name in client.secrets}))

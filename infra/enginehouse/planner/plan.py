@@ -1,0 +1,193 @@
+"""From a spec to its plan. Pure: equal specs give equal plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from enginehouse.engines import engines
+from enginehouse.gateway import files as gateway_files
+from enginehouse.planner.allocate import Allocation, allocate
+from enginehouse.planner.parts import (
+    Backend,
+    Client,
+    Connection,
+    ConnectionKind,
+    EndpointPart,
+    GatewayLink,
+    GatewayPart,
+    HostPart,
+    Limits,
+    Plan,
+    ReplicaPart,
+    Server,
+    Side,
+    WeightsPart,
+)
+from enginehouse.render.symbols import literal
+from enginehouse.spec.model import Deployment, Spec
+from enginehouse.spec.names import ENDPOINT, gateway_name, replica_name, weights_name
+
+REQUIRED_TOOLS: Mapping[str, str] = {"haproxy": "2.6", "supervisord": "4.2", "curl": "7.64", "flock": "2.34"}
+"""Lowest versions that were tried or whose used features are documented: HAProxy 2.6 and supervisor 4.2 are
+Debian 12's, curl 7.64 Debian 10's, flock (util-linux) 2.34 Ubuntu 20.04's."""
+
+_LOCAL = Connection(kind=ConnectionKind.LOCAL)
+
+
+def plan(spec: Spec) -> Plan:
+    """The plan of a valid spec (no diagnostics of severity error)."""
+    names = {name: _replica_names(name, deployment) for name, deployment in spec.deployments.items()}
+    ports = allocate(spec.name, [n for group in names.values() for n in group], frozenset({spec.endpoint.port}))
+    gateway = _gateway(spec, names, ports)
+    weights = tuple(_weights(spec, name, deployment) for name, deployment in spec.deployments.items())
+    replicas = tuple(
+        _replica(spec, deployment_name, index, replica, ports, gateway)
+        for deployment_name, group in names.items()
+        for index, replica in enumerate(group)
+    )
+    return Plan(
+        stack=spec.name,
+        description=spec.description,
+        hosts=tuple(_host(spec, machine) for machine in spec.machines),
+        weights=weights,
+        replicas=replicas,
+        gateway=replace(gateway, files=gateway_files(gateway)),
+        endpoint=_endpoint(spec, gateway, replicas),
+    )
+
+
+def _replica_names(name: str, deployment: Deployment) -> tuple[str, ...]:
+    return tuple(replica_name(name, deployment.runs_on, index) for index in range(deployment.replicas_per_host))
+
+
+def _host(spec: Spec, machine: str) -> HostPart:
+    return HostPart(name=machine, stack=spec.name, host=machine, connection=_LOCAL, tools=REQUIRED_TOOLS)
+
+
+def _weights(spec: Spec, name: str, deployment: Deployment) -> WeightsPart:
+    model = deployment.model
+    scheme, _, location = model.source.partition("://")
+    file_name = location.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
+    stored = f"@{{state}}/weights/{model.sha256[:16]}/{literal(file_name)}"
+    return WeightsPart(
+        name=weights_name(name, deployment.runs_on),
+        stack=spec.name,
+        host=deployment.runs_on,
+        connection=_LOCAL,
+        renamed_from=weights_name(former, deployment.runs_on) if (former := deployment.renamed_from) else None,
+        source=model.source,
+        sha256=model.sha256,
+        file_name=file_name,
+        path=literal(location) if scheme == "host" else stored,
+    )
+
+
+def _replica(
+    spec: Spec, deployment_name: str, index: int, name: str, ports: Allocation, gateway: GatewayPart
+) -> ReplicaPart:
+    deployment = _without_symbols(spec.deployments[deployment_name])
+    engine = engines()[deployment.engine]
+    path = _weights(spec, deployment_name, deployment).path
+    return ReplicaPart(
+        name=name,
+        stack=spec.name,
+        host=deployment.runs_on,
+        connection=_LOCAL,
+        renamed_from=replica_name(former, deployment.runs_on, index) if (former := deployment.renamed_from) else None,
+        deployment=deployment_name,
+        index=index,
+        engine=engine.name,
+        version=deployment.version,
+        program=engine.program,
+        args=dict(sorted(engine.args(deployment, path).items())),  # as on the wire, which keeps no order
+        env=engine.env(deployment),
+        weights=deployment.model.sha256,
+        weights_path=path,
+        served_name=deployment.model.served_name,
+        slots=deployment.slots,
+        context_tokens=deployment.context_tokens,
+        memory_mib=engine.memory_mib(deployment, 0),
+        ports=ports.replicas[name],
+        ready_within_s=deployment.health.ready_within_s,
+        drain_s=deployment.health.drain_s,
+        gateway=_link(gateway, deployment_name, name),
+    )
+
+
+def _without_symbols(deployment: Deployment) -> Deployment:
+    """The deployment with its free texts made literal, so that no option can name a secret or a folder."""
+    return replace(deployment, options={name: _literal(value) for name, value in deployment.options.items()})
+
+
+def _literal(value: Any) -> Any:
+    if isinstance(value, str):
+        return literal(value)
+    return [_literal(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _link(gateway: GatewayPart, deployment: str, replica: str) -> GatewayLink:
+    backend = next(b for b in gateway.backends if b.deployment == deployment)
+    servers = {s.side.value: s.name for s in backend.servers if s.replica == replica}
+    return GatewayLink(host=gateway.host, part=gateway.name, backend=backend.name, servers=servers)
+
+
+def _gateway(spec: Spec, names: Mapping[str, tuple[str, ...]], ports: Allocation) -> GatewayPart:
+    endpoint = spec.endpoint
+    return GatewayPart(
+        name=gateway_name(endpoint.runs_on),
+        stack=spec.name,
+        host=endpoint.runs_on,
+        connection=_LOCAL,
+        address=endpoint.hostname,
+        port=endpoint.port,
+        metrics_port=ports.metrics_port,
+        public=isinstance(endpoint.keys, str),
+        clients=_clients(spec),
+        backends=tuple(_backend(name, spec.deployments[name], names[name], ports) for name in spec.deployments),
+        limits=Limits(
+            queue_s=endpoint.timeouts.queue_s,
+            first_token_s=endpoint.timeouts.first_token_s,
+            total_s=endpoint.timeouts.total_s,
+        ),
+    )
+
+
+def _clients(spec: Spec) -> tuple[Client, ...]:
+    if isinstance(spec.endpoint.keys, str):
+        return ()
+    return tuple(
+        Client(name=k.name, secrets=k.secrets, requests_per_minute=k.requests_per_minute, concurrent=k.concurrent)
+        for k in spec.endpoint.keys
+    )
+
+
+def _backend(name: str, deployment: Deployment, replicas: tuple[str, ...], ports: Allocation) -> Backend:
+    return Backend(
+        name=f"be_{name}",
+        served_name=deployment.model.served_name,
+        deployment=name,
+        slots=deployment.slots,
+        context_tokens=deployment.context_tokens,
+        servers=tuple(
+            Server(name=f"{replica}-{side}", replica=replica, side=side, port=ports.replicas[replica][side.value])
+            for replica in replicas
+            for side in Side
+        ),
+    )
+
+
+def _endpoint(spec: Spec, gateway: GatewayPart, replicas: tuple[ReplicaPart, ...]) -> EndpointPart:
+    address = f"[{gateway.address}]" if ":" in gateway.address else gateway.address
+    return EndpointPart(
+        name=ENDPOINT,
+        stack=spec.name,
+        host=gateway.host,
+        connection=_LOCAL,
+        url=f"http://{address}:{gateway.port}",
+        models=tuple(b.served_name for b in gateway.backends),
+        public=gateway.public,
+        clients=gateway.clients,
+        behind=(*(r.name for r in replicas), gateway.name),
+    )

@@ -1,0 +1,206 @@
+"""The five resources: what the Pulumi engine asks about them, put to converge. It translates, it never decides.
+
+Inputs on the wire are `as_inputs(part)` and, beside them, what only the Pulumi engine needs:
+
+    secrets      values by name, for the parts that use them
+    machine_id   of the machine: an output of the Host that the part stands on
+    generations  of the parts behind an endpoint, so that a change of any of them asks for a new proof
+
+Ids are `<stack>/<part>@<machine id>`: another machine behind the same address is refused, never overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, replace
+from typing import Any, Protocol
+
+from enginehouse.converge import Context, Observed, as_part
+from enginehouse.converge.events import Listener, Notice
+from enginehouse.errors import (
+    Cancelled,
+    CommandFailed,
+    ConnectorError,
+    ConvergeFailed,
+    DeadlineExceeded,
+    LeaseHeld,
+    explain,
+)
+from enginehouse.planner.codec import KINDS
+from enginehouse.planner.digests import release_id
+from enginehouse.planner.parts import EndpointPart, GatewayPart, Part, ReplicaPart
+from enginehouse.provider.wire import UNKNOWN, unsealed
+from enginehouse.render.symbols import Secret
+
+STOPPED_MIDWAY = (ConvergeFailed, CommandFailed, DeadlineExceeded, Cancelled)
+"""Errors that may leave something of the part on the machine, so that the part must stay in the state."""
+
+
+class Verbs(Protocol):
+    """What `enginehouse.converge` offers."""
+
+    def converge(
+        self, part: Part, context: Context, *, seen_generation: int | None = None, machine_id: str | None = None
+    ) -> Mapping[str, Any]: ...
+
+    def observe(self, part: Part, context: Context, *, machine_id: str | None = None) -> Observed | None: ...
+
+    def destroy(self, part: Part, context: Context, *, machine_id: str | None = None) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """A resource as the Pulumi engine stores it."""
+
+    id: str
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+
+    @property
+    def machine_id(self) -> str:
+        return self.id.rpartition("@")[2]
+
+    @property
+    def generation(self) -> int | None:
+        return self.outputs.get("generation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An input that can't be used. The Pulumi engine prints a named property's value: never name one that is secret."""
+
+    property: str
+    reason: str
+
+
+class Unhealthy(Exception):
+    """The resource exists and is not what it should be; it stays in the state with the reasons."""
+
+    def __init__(self, state: State, reasons: tuple[str, ...]) -> None:
+        self.state = state
+        self.reasons = reasons
+        super().__init__(reasons[0])
+
+
+class Resources:
+    """All resources of one run; `listener` turns a URN into its listener. Methods block; many threads may call them."""
+
+    def __init__(self, context: Context, verbs: Verbs, listener: Callable[[str], Listener]) -> None:
+        self._context = context
+        self._verbs = verbs
+        self._listener = listener
+
+    def check(self, kind: str, inputs: Mapping[str, Any]) -> tuple[Failure, ...]:
+        """Whether the inputs are a part of that kind."""
+        return tuple(_failures(kind, inputs))
+
+    def preview(self, kind: str, inputs: Mapping[str, Any], old: State | None) -> dict[str, Any]:
+        """The outputs a converge would give as far as they can be told; the others of `old` are UNKNOWN."""
+        kept = {"machine_id": old.machine_id} if old else {}
+        return {
+            **dict.fromkeys(("generation", *(old.outputs if old else ())), UNKNOWN),
+            **kept,
+            **_derivable(as_part(kind, inputs)),
+        }
+
+    def create(self, urn: str, kind: str, inputs: Mapping[str, Any]) -> State:
+        """Converge a part that the state does not know. Raises `Unhealthy` if it may be partly there."""
+        part = as_part(kind, inputs)
+        machine_id = inputs.get("machine_id")
+        try:
+            outputs = self._verbs.converge(part, self._with(urn, inputs), machine_id=machine_id)
+        except STOPPED_MIDWAY as error:
+            if machine_id is None:  # a host whose machine has not told its id yet; nothing of ours stands on it
+                raise
+            begun = State(id=_id(part, machine_id), inputs=inputs, outputs={})
+            raise Unhealthy(begun, tuple(explain(error))) from error
+        return State(id=_id(part, outputs["machine_id"]), inputs=inputs, outputs=outputs)
+
+    def read(self, urn: str, kind: str, state: State) -> State | None:
+        """The resource as it is on its machine; None if it is not there.
+
+        Raises `Unhealthy` with what is known if the machine can't be asked, if the part does not work, or if its
+        creation never came to an end.
+        """
+        part = as_part(kind, state.inputs)
+        try:
+            seen = self._verbs.observe(part, self._with(urn, state.inputs), machine_id=state.machine_id)
+        except (ConnectorError, CommandFailed, LeaseHeld) as error:
+            raise Unhealthy(state, tuple(explain(error))) from error
+        if seen is None and state.generation is None:
+            raise Unhealthy(state, ("its creation has not come to an end; the next `pulumi up` continues it",))
+        if seen is None:
+            return None
+        now = State(id=_id(part, state.machine_id), inputs=_observed(state.inputs, seen), outputs=seen.outputs)
+        if seen.reasons:
+            raise Unhealthy(now, seen.reasons)
+        return now
+
+    def update(self, urn: str, kind: str, old: State, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Converge a part that the state knows; its new outputs.
+
+        If the release from before serves again, the error is passed on as it is: the state keeps the old inputs, and
+        the next preview shows the same change again. (The Pulumi engine stores a partly failed update with the *new*
+        inputs, whatever the provider answers: its pkg/resource/deploy/step.go, read 2026-11, 3.259.0.)
+        """
+        part, context = as_part(kind, inputs), self._with(urn, inputs)
+        try:
+            return self._verbs.converge(part, context, seen_generation=old.generation, machine_id=old.machine_id)
+        except STOPPED_MIDWAY as error:
+            if isinstance(error, Cancelled) or getattr(error, "old_serves", False):
+                raise
+            raise Unhealthy(replace(old, inputs=inputs), tuple(explain(error))) from error
+
+    def delete(self, urn: str, kind: str, state: State) -> None:
+        """Take the part off its machine; what stays there on purpose is told."""
+        context = self._with(urn, state.inputs)
+        part = as_part(kind, state.inputs)
+        for sentence in self._verbs.destroy(part, context, machine_id=state.machine_id):
+            context.listen(Notice(part=part.name, text=sentence))
+
+    def _with(self, urn: str, inputs: Mapping[str, Any]) -> Context:
+        secrets = {name: Secret(value) for name, value in unsealed(inputs.get("secrets", {})).items()}
+        return replace(self._context, listen=self._listener(urn), secrets=secrets)
+
+
+def _id(part: Part, machine_id: str) -> str:
+    return f"{part.stack}/{part.name}@{machine_id}"
+
+
+def _failures(kind: str, inputs: Mapping[str, Any]) -> Iterator[Failure]:
+    missing = [
+        f.name
+        for f in fields(KINDS[kind])
+        if f.default is MISSING and f.default_factory is MISSING and f.name not in inputs
+    ]
+    if missing:
+        yield from (Failure(property=name, reason=f"a {kind} needs it") for name in missing)
+        return
+    try:
+        part = as_part(kind, inputs)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        yield Failure(property="", reason=f"these are not the inputs of a {kind}: {error}")
+        return
+    if isinstance(part, GatewayPart | EndpointPart):
+        yield from _secretless(part, inputs)
+
+
+def _secretless(part: GatewayPart | EndpointPart, inputs: Mapping[str, Any]) -> Iterator[Failure]:
+    known = inputs.get("secrets", {})
+    for index, client in enumerate(part.clients):
+        for name in client.secrets:
+            if name not in known:
+                yield Failure(property=f"clients[{index}].secrets", reason=f"the secret {name!r} has no value")
+
+
+def _derivable(part: Part) -> dict[str, Any]:
+    if isinstance(part, ReplicaPart | GatewayPart):
+        return {"release": release_id(part)}
+    if isinstance(part, EndpointPart):
+        return {"url": part.url, "models": list(part.models)}
+    return {}
+
+
+def _observed(inputs: Mapping[str, Any], seen: Observed) -> dict[str, Any]:
+    """The inputs with what was observed in place of what was wanted; None is absent, as it is from the program."""
+    return {name: value for name, value in {**inputs, **seen.inputs}.items() if value is not None}

@@ -1,0 +1,86 @@
+"""Jinja2 over the templates folder: undefined names are errors, and quoting is the job of a filter per target language.
+
+Templates hold no defaults and no arithmetic; whoever renders computes the values.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from functools import cache
+from pathlib import Path
+
+import jinja2
+
+from enginehouse.errors import EnginehouseError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+class Unquotable(EnginehouseError):
+    """A text that the target language has no way to write."""
+
+
+def render(template: str, **values: object) -> str:
+    """The template, such as `haproxy/haproxy.cfg.j2`, with `values`; `jinja2.UndefinedError` for a name without one."""
+    return _environment().get_template(template).render(**values)
+
+
+def data_folder(name: str) -> Path:
+    """Where `templates` or `schemas` are: inside the installed package, or beside it in a checkout."""
+    packaged = _PACKAGE / "data" / name
+    return packaged if packaged.is_dir() else _PACKAGE.parents[1] / name
+
+
+def quote_sh(text: object) -> str:
+    """One word for a POSIX shell."""
+    return shlex.quote(_text(text))
+
+
+def quote_json(value: object) -> str:
+    """JSON on one line, keys in the given order."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def quote_haproxy(text: object) -> str:
+    """One argument of a HAProxy configuration line.
+
+    In single quotes nothing is special (HAProxy manual 2.2, "Quoting and escaping"); a single quote itself leaves them
+    for a moment.
+    """
+    return "'" + _text(text).replace("'", "'\\''") + "'"
+
+
+def quote_lua(text: object) -> str:
+    """A Lua string; JSON's escapes below 0x20 differ, so those are written as decimal escapes."""
+    escaped = "".join(f"\\{ord(c):03d}" if ord(c) < 32 or c in '"\\' else c for c in str(text))
+    return f'"{escaped}"'
+
+
+def quote_ini(text: object) -> str:
+    """A value in a supervisor configuration file: one line, `%` doubled, and no ` ;`, which would start a comment."""
+    value = _text(text)
+    if " ;" in value or "\t;" in value:
+        raise Unquotable("a supervisor configuration has no way to write a semicolon after a blank")
+    return value.replace("%", "%%")
+
+
+def _text(text: object) -> str:
+    value = str(text)
+    if any(ord(c) < 32 and c != "\t" for c in value):
+        raise Unquotable("a control character such as a line end can't stand in a configuration value")
+    return value
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(data_folder("templates")),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(sh=quote_sh, json=quote_json, haproxy=quote_haproxy, lua=quote_lua, ini=quote_ini)
+    return environment

@@ -1,0 +1,1 @@
+"""Pure renderers: values in, lines out. Only `terminal` touches a stream, and only it knows rich."""

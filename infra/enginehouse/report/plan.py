@@ -1,0 +1,164 @@
+"""A plan as a person reads it before acting: every part in order, with what it means rather than what it is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+
+from enginehouse.planner.codec import kind_of
+from enginehouse.planner.digests import restart_digest
+from enginehouse.planner.parts import (
+    Backend,
+    Client,
+    EndpointPart,
+    File,
+    GatewayPart,
+    HostPart,
+    Part,
+    Plan,
+    ReplicaPart,
+    WeightsPart,
+)
+from enginehouse.report.addresses import host_and_port
+from enginehouse.report.lines import Line, Style, line, piece
+
+SHORT = 12
+"""Digits of a digest that are shown: enough to tell two apart, short enough to compare by eye."""
+LABEL_WIDTH = 12
+
+Entry = tuple[str, str]
+"""A label and its value; an empty label continues the one above."""
+
+
+def plan_text(plan: Plan) -> tuple[Line, ...]:
+    """The whole plan; equal plans give equal text."""
+    return (
+        *_title(plan),
+        *(row for part in plan.parts() for row in _part(part)),
+        line(),
+        line(piece("secrets ".ljust(LABEL_WIDTH + 3), Style.FAINT), ", ".join(plan.secrets()) or "none"),
+    )
+
+
+def args_text(args: Mapping[str, str | bool | tuple[str, ...]]) -> Iterator[str]:
+    """Each argument as it is typed: `--ctx-size 4096`, a bare `--flag`, a repeated flag once per value."""
+    for name, value in args.items():
+        if isinstance(value, tuple):
+            yield from (_flag(name, item) for item in value)
+        else:
+            yield _flag(name, value)
+
+
+def _title(plan: Plan) -> Iterator[Line]:
+    count = len(plan.parts())
+    about = f": {plan.description}" if plan.description else ""
+    yield line(piece(plan.stack, Style.TITLE), about)
+    yield line(piece(f"{count} parts, in the order in which they are made", Style.FAINT))
+
+
+def _part(part: Part) -> Iterator[Line]:
+    yield line()
+    yield line(piece(kind_of(part), Style.FAINT), " ", piece(part.name, Style.TITLE))
+    for label, value in _entries(part):
+        yield line("  ", piece(label.ljust(LABEL_WIDTH), Style.FAINT), " ", value)
+
+
+def _entries(part: Part) -> Iterator[Entry]:
+    yield "on", f"{part.host} ({part.connection.kind.value})"
+    if part.renamed_from:
+        yield "renamed from", part.renamed_from
+    match part:
+        case HostPart():
+            yield from _host(part)
+        case WeightsPart():
+            yield from _weights(part)
+        case ReplicaPart():
+            yield from _replica(part)
+        case GatewayPart():
+            yield from _gateway(part)
+        case EndpointPart():
+            yield from _endpoint(part)
+
+
+def _host(part: HostPart) -> Iterator[Entry]:
+    yield "tools", ", ".join(f"{name} >= {version}" for name, version in part.tools.items())
+    yield from _files(part.files)
+
+
+def _weights(part: WeightsPart) -> Iterator[Entry]:
+    yield "source", part.source
+    yield "sha256", part.sha256
+    yield "placed at", part.path
+
+
+def _replica(part: ReplicaPart) -> Iterator[Entry]:
+    yield "deployment", f"{part.deployment}, copy {part.index}"
+    yield "engine", f"{part.engine} {part.version} ({part.program})"
+    yield from _listed("args", args_text(part.args))
+    yield from _listed("env", (f"{name}={_word(value)}" for name, value in part.env.items()))
+    yield "weights", f"sha256 {part.weights[:SHORT]} at {part.weights_path}"
+    yield "serves", f"{part.served_name}: {part.slots} requests at once, {part.context_tokens} tokens each"
+    yield "memory", f"about {part.memory_mib} MiB"
+    yield "sides", ", ".join(f"{side} on 127.0.0.1:{port}" for side, port in part.ports.items())
+    yield "gateway", f"{part.gateway.part} on {part.gateway.host}, {part.gateway.backend}"
+    yield "limits", f"ready within {part.ready_within_s} s, drained within {part.drain_s} s"
+    yield from _files(part.files)
+    yield "restart", f"digest {restart_digest(part)[:SHORT]}"
+
+
+def _gateway(part: GatewayPart) -> Iterator[Entry]:
+    yield "listens on", host_and_port(part.address, part.port)
+    yield "metrics", f"127.0.0.1:{part.metrics_port}"
+    yield from _listed("clients", _clients(part.clients, part.public))
+    yield from _listed("routes", (_route(backend) for backend in part.backends))
+    limits = part.limits
+    yield "limits", f"queue {limits.queue_s} s, first token {limits.first_token_s} s, silence {limits.total_s} s"
+    yield from _files(part.files)
+    yield "restart", f"digest {restart_digest(part)[:SHORT]}"
+
+
+def _endpoint(part: EndpointPart) -> Iterator[Entry]:
+    yield "url", part.url
+    yield "models", ", ".join(part.models)
+    yield from _listed("clients", _clients(part.clients, part.public))
+    yield "proves", ", ".join(part.behind)
+
+
+def _clients(clients: Iterable[Client], public: bool) -> Iterator[str]:
+    if public:
+        yield "public: no key is asked for"
+    for client in clients:
+        limits = ((client.requests_per_minute, "requests a minute"), (client.concurrent, "at once"))
+        said = [f"at most {count} {unit}" for count, unit in limits if count is not None]
+        yield ", ".join([f"{client.name} with secret {' or '.join(client.secrets)}", *said])
+
+
+def _route(backend: Backend) -> str:
+    servers = ", ".join(f"{server.name} :{server.port}" for server in backend.servers)
+    return f"{backend.served_name} to {backend.name} ({servers})"
+
+
+def _files(files: tuple[File, ...]) -> Iterator[Entry]:
+    yield from _listed("files", (_file(file) for file in files))
+
+
+def _file(file: File) -> str:
+    """The digest is the one that a preview's diff shows for the file."""
+    digest = hashlib.sha256(file.content.encode()).hexdigest()[:SHORT]
+    return f"{file.path} sha256 {digest}, mode {file.mode:04o}, on change: {file.on_change.value}"
+
+
+def _listed(label: str, values: Iterable[str]) -> Iterator[Entry]:
+    for index, value in enumerate(values):
+        yield ("" if index else label), value
+
+
+def _flag(name: str, value: str | bool) -> str:
+    return f"--{name}" if isinstance(value, bool) else f"--{name} {_word(value)}"
+
+
+def _word(value: str) -> str:
+    """Quoted like a shell word, except that symbols such as `@{port}` stay readable."""
+    bare = value.replace("@{", "").replace("}", "")
+    return value if shlex.quote(bare) == bare else shlex.quote(value)

@@ -1,0 +1,65 @@
+"""Plain data whose shape was checked to a `Spec`.
+
+What the shape check called lost is filled with the format's own example, so that all else can still be looked at.
+A spec with such a hole is never handed out.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, dataclass, is_dataclass
+from enum import Enum
+from functools import cache
+from typing import Any
+
+from enginehouse.spec.model import Spec
+from enginehouse.spec.schema import keys_of
+from enginehouse.spec.source import KeyPath
+
+
+def build(data: Mapping[str, Any], name: str, lost: Iterable[KeyPath] = ()) -> Spec:
+    """The spec called `name`. `lost`: paths whose value is wrong or missing; never the document itself."""
+    return typing.cast(Spec, _Build(frozenset(lost)).instance(Spec, data, (), name=name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    lost: frozenset[KeyPath]
+
+    def instance(self, cls: type, data: Mapping[str, Any], path: KeyPath, **more: Any) -> Any:
+        """A dataclass from a mapping; keys that are not of the format (`x-...`) are left out."""
+        hints = _hints(cls)
+        given = {f.name: f for f in keys_of(cls) if f.name in data or (*path, f.name) in self.lost}
+        return cls(**more, **{n: self._field(f, hints[n], data, (*path, n)) for n, f in given.items()})
+
+    def _field(self, field: Field[Any], kind: Any, data: Mapping[str, Any], path: KeyPath) -> Any:
+        example = field.metadata["example"]
+        if path in self.lost:
+            return _Build(frozenset()).value(kind, example, path, example)
+        return self.value(kind, data[field.name], path, example)
+
+    def value(self, kind: Any, data: Any, path: KeyPath, example: Any) -> Any:
+        """A value of type `kind`. `example` is one of the same type, for entries that are lost."""
+        origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+        if is_dataclass(kind) and isinstance(kind, type):
+            return self.instance(kind, data, path)
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return kind(data)
+        if isinstance(data, list):
+            inner = next((typing.get_args(a)[0] for a in (kind, *arguments) if typing.get_origin(a) is tuple), Any)
+            return tuple(self._entry(inner, item, (*path, i), example[0]) for i, item in enumerate(data))
+        if origin is not None and isinstance(data, Mapping) and arguments[1] is not Any:
+            first = next(iter(example.values()))
+            return {key: self._entry(arguments[1], item, (*path, key), first) for key, item in data.items()}
+        return data
+
+    def _entry(self, kind: Any, data: Any, path: KeyPath, example: Any) -> Any:
+        if path in self.lost:
+            return _Build(frozenset()).value(kind, example, path, example)
+        return self.value(kind, data, path, example)
+
+
+@cache
+def _hints(cls: type) -> Mapping[str, Any]:
+    return typing.get_type_hints(cls)

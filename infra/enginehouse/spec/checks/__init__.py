@@ -1,0 +1,63 @@
+"""What a stack means: one module for each question.
+
+A check reads a spec and tells every problem it finds, by path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
+
+from enginehouse.spec.checks import (
+    addresses,
+    clients,
+    context,
+    engines,
+    machines,
+    names,
+    options,
+    renames,
+    replicas,
+    secrets,
+    served_names,
+    sources,
+    versions,
+    weights,
+)
+from enginehouse.spec.model import Spec
+from enginehouse.spec.problems import Problem
+from enginehouse.spec.source import KeyPath, Source
+
+Check: TypeAlias = Callable[[Spec, Source], Iterable[Problem]]
+
+CHECKS: tuple[Check, ...] = (
+    engines.check,
+    versions.check,
+    options.check,
+    context.check,
+    machines.check,
+    replicas.check,
+    names.check,
+    renames.check,
+    served_names.check,
+    sources.check,
+    weights.check,
+    clients.check,
+    secrets.check,
+    addresses.check,
+)
+
+
+def meaning_problems(spec: Spec, source: Source, lost: Iterable[KeyPath] = ()) -> Iterator[Problem]:
+    """What all checks find. `lost`: values that the spec has only from examples; nothing is concluded from them."""
+    holes = tuple(lost)
+    for check in CHECKS:
+        for problem in check(spec, source):
+            if not any(_touches(hole, problem) for hole in holes):
+                yield problem
+
+
+def _touches(hole: KeyPath, problem: Problem) -> bool:
+    """Whether the problem is about the lost value or rests on it. Warnings ("nothing uses this") rest on all values."""
+    about = (problem.path, *(path for path, _ in problem.related), *problem.rests_on)
+    return not problem.severity.is_error() or any(path[: len(hole)] == hole for path in about)

@@ -1,0 +1,49 @@
+"""Names fit together: no two parts share one, and no socket path becomes longer than Linux allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from enginehouse.spec.codes import Code
+from enginehouse.spec.model import Spec
+from enginehouse.spec.names import part_names
+from enginehouse.spec.problems import Problem, shown
+from enginehouse.spec.source import KeyPath, Source
+
+MOST_TOGETHER = 31
+"""Letters of a stack's and a machine's name together. HAProxy takes socket paths of at most 97 letters (measured
+2026-11, 2.8.25). In `STATE/STACK/gateway-MACHINE/run/admin.sock` the fixed part takes 25, which leaves 41 for the state
+folder: enough for `/home/TEN-LETTERS/.local/state/enginehouse`."""
+
+
+def check(spec: Spec, _: Source) -> Iterator[Problem]:
+    yield from _too_long(spec)
+    yield from _clashes(spec)
+
+
+def _too_long(spec: Spec) -> Iterator[Problem]:
+    for machine in spec.machines:
+        length = len(spec.name) + len(machine)
+        if length > MOST_TOGETHER:
+            yield Problem(
+                path=("machines", machine),
+                on_key=True,
+                code=Code.NAMES_TOO_LONG,
+                summary=f"stack {shown(spec.name)} and machine {shown(machine)} have {length} letters together",
+                hint=f"at most {MOST_TOGETHER} fit into the path of a socket on the machine",
+            )
+
+
+def _clashes(spec: Spec) -> Iterator[Problem]:
+    first: dict[str, KeyPath] = {}
+    for name, path in part_names(spec):
+        other = first.setdefault(name, path)
+        if other != path:
+            yield Problem(
+                path=path,
+                on_key=True,
+                code=Code.NAMES_CLASH,
+                summary=f"two parts of the stack would be called {shown(name)}",
+                hint="rename one of the two",
+                related=((other, "the other one"),),
+            )

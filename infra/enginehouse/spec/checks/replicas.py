@@ -1,0 +1,26 @@
+"""There are ports for all replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from enginehouse.spec.codes import Code
+from enginehouse.spec.model import Spec
+from enginehouse.spec.problems import Problem
+from enginehouse.spec.source import Source
+
+MOST_REPLICAS = 1000
+"""On one machine. Each has two ports, and about 12,000 lie below those that Linux gives to outgoing connections."""
+
+
+def check(spec: Spec, _: Source) -> Iterator[Problem]:
+    count = sum(deployment.replicas_per_host for deployment in spec.deployments.values())
+    if count > MOST_REPLICAS:
+        yield Problem(
+            path=("deployments",),
+            on_key=True,
+            code=Code.TOO_MANY_REPLICAS,
+            summary=f"{count} replicas on one machine",
+            hint=f"at most {MOST_REPLICAS} can run there; lower replicas_per_host",
+            rests_on=tuple(("deployments", name, "replicas_per_host") for name in spec.deployments),
+        )

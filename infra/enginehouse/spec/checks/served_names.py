@@ -1,0 +1,25 @@
+"""A model name leads to one deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from enginehouse.spec.codes import Code
+from enginehouse.spec.model import Spec
+from enginehouse.spec.problems import Problem, shown
+from enginehouse.spec.source import KeyPath, Source
+
+
+def check(spec: Spec, _: Source) -> Iterator[Problem]:
+    first: dict[str, KeyPath] = {}
+    for name, deployment in spec.deployments.items():
+        served, path = deployment.model.served_name, ("deployments", name, "model", "served_name")
+        earlier = first.setdefault(served, path)
+        if earlier != path:
+            yield Problem(
+                path=path,
+                code=Code.DUPLICATE_SERVED_NAME,
+                summary=f"two deployments serve {shown(served)}",
+                hint="requests name a model, so each deployment needs its own name; for copies use replicas_per_host",
+                related=((earlier, "first served here"),),
+            )

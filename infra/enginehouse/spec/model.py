@@ -1,0 +1,251 @@
+"""The stack file as frozen values.
+
+Every key has its description, example and bounds here; the JSON Schema is generated from them. Only keys that
+work exist. `key(...)` describes a field; a field without `default` is required.
+"""
+
+# ruff: noqa: RUF009 - `key` makes a field
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
+
+NAME_PATTERN = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
+"""Names become resource names, folder names and HAProxy identifiers: DNS labels, 40 characters at most."""
+SERVED_NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,95}"
+SHA256_PATTERN = r"[0-9a-f]{64}"
+SOURCE_PATTERN = r"(upload|host|https)://[^\u0000-\u0020\u007f]([^\u0000-\u001f\u007f]*[^\u0000-\u0020\u007f])?"
+TEXT_PATTERN = r"[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*"
+SECRET_NAME_PATTERN = r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?"
+"""Secret names become parts of environment variables and Pulumi configuration keys."""
+
+PATTERNS: Mapping[str, str] = MappingProxyType(
+    {
+        NAME_PATTERN: "lower-case letters, digits and hyphens, at most 40, with a letter or digit at both ends",
+        SERVED_NAME_PATTERN: "letters, digits and the signs . _ : / -, at most 96, with a letter or digit at the start",
+        SHA256_PATTERN: "64 hex digits in lower case",
+        SOURCE_PATTERN: "upload://PATH, host:///PATH or https://ADDRESS",
+        TEXT_PATTERN: "letters and line ends, no control characters",
+        SECRET_NAME_PATTERN: "lower-case letters, digits and hyphens, at most 64, with a letter or digit at both ends",
+    }
+)
+"""What each pattern allows, in words."""
+
+
+def key(
+    description: str, *, example: object, default: Any = MISSING, default_factory: Any = MISSING, **bounds: object
+) -> Any:
+    """A field of the format. `bounds` are JSON Schema keywords (`minimum`, `maximum`, `pattern`, `minItems`, ...)."""
+    metadata = {"description": description, "example": example, "bounds": bounds}
+    if default_factory is not MISSING:
+        return field(default_factory=default_factory, metadata=metadata)
+    if default is not MISSING:
+        return field(default=default, metadata=metadata)
+    return field(metadata=metadata)
+
+
+_MODEL_EXAMPLE = {
+    "source": "upload://../models/SmolLM2-135M-Instruct-Q4_1.gguf",
+    "sha256": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    "served_name": "smollm2-135m",
+}
+_DEPLOYMENT_EXAMPLE = {"engine": "llama-cpp", "version": "b11434", "runs_on": "laptop", "model": _MODEL_EXAMPLE}
+_ENDPOINT_EXAMPLE = {"runs_on": "laptop", "port": 8080, "keys": [{"name": "demo", "secrets": ["key-demo"]}]}
+
+
+class Runtime(StrEnum):
+    """What keeps an engine running."""
+
+    SUPERVISOR = "supervisor"
+
+
+class TlsMode(StrEnum):
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Local:
+    """The machine this command runs on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A group of machines of one kind."""
+
+    EXACTLY_ONE: ClassVar[bool] = True
+    """Each key is a kind, and exactly one of them is given."""
+
+    local: Local = key("The machine this command runs on. Has no settings: write `local: {}`.", example={})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """Which weights an engine loads, and the name clients ask for."""
+
+    source: str = key(
+        "Where the weights come from: `upload://PATH` (from the machine this command runs on, relative to the folder "
+        "of the stack file), `host:///PATH` (already on the machine) or `https://ADDRESS` (downloaded by the machine).",
+        example="upload://../models/SmolLM2-135M-Instruct-Q4_1.gguf",
+        pattern=SOURCE_PATTERN,
+    )
+    sha256: str = key(
+        "SHA-256 of the file, 64 hex digits. The engine is started only with weights that match.",
+        example="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        pattern=SHA256_PATTERN,
+    )
+    served_name: str = key(
+        "The model name in requests and in `/v1/models`.", example="smollm2-135m", pattern=SERVED_NAME_PATTERN
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How long an engine may take before it counts as failed."""
+
+    ready_within_s: int = key(
+        "Seconds from start to the first real completion. A new release that takes longer has failed, and the old one "
+        "serves again.",
+        example=90,
+        default=120,
+        minimum=5,
+        maximum=7200,
+    )
+    drain_s: int = key(
+        "Seconds a replica that is being replaced may take to finish the requests it works on.",
+        example=30,
+        default=60,
+        minimum=1,
+        maximum=3600,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """One model on one engine, on the machines of one group."""
+
+    engine: str = key("The inference engine.", example="llama-cpp")
+    version: str = key("The engine's version, quoted. For llama-cpp a build tag.", example="b11434")
+    runtime: Runtime = key("What keeps the engine running.", example="supervisor", default=Runtime.SUPERVISOR)
+    runs_on: str = key("The machine group it runs on.", example="laptop", pattern=NAME_PATTERN)
+    model: Model = key("The weights and the name they are served under.", example=_MODEL_EXAMPLE)
+    replicas_per_host: int = key("Running copies on each machine.", example=1, default=1, minimum=1, maximum=64)
+    context_tokens: int = key(
+        "Tokens one request may use, prompt and answer together.",
+        example=2048,
+        default=4096,
+        minimum=256,
+        maximum=16777216,
+    )
+    slots: int = key(
+        "Requests one replica works on at once; more wait in the gateway.",
+        example=2,
+        default=4,
+        minimum=1,
+        maximum=4096,
+    )
+    options: Mapping[str, Any] = key(
+        "Flags of the engine itself, without the leading dashes, checked against this version. `true` is a flag "
+        "without a value, a list repeats the flag.",
+        example={"threads": 2},
+        default_factory=dict,
+    )
+    health: Health = key("Limits for start and drain.", example={"ready_within_s": 90}, default_factory=Health)
+    renamed_from: str | None = key(
+        "The deployment's former name: its resources and machine state move to the new name, "
+        "and no request fails meanwhile.",
+        example="assistant",
+        default=None,
+        pattern=NAME_PATTERN,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How the endpoint is protected on the way to it."""
+
+    mode: TlsMode = key("`none`: plain HTTP, only on a loopback address.", example="none", default=TlsMode.NONE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A client's name and the secrets that prove it."""
+
+    name: str = key("The client's name in logs, metrics and limits.", example="demo", pattern=NAME_PATTERN)
+    secrets: tuple[str, ...] = key(
+        "Names of the secrets that hold this client's API keys; several while rotating.",
+        example=["key-demo"],
+        minItems=1,
+        maxItems=8,
+        items={"pattern": SECRET_NAME_PATTERN},
+    )
+    requests_per_minute: int | None = key(
+        "Requests a minute before the answer is 429.", example=600, default=None, minimum=1, maximum=10000000
+    )
+    concurrent: int | None = key(
+        "Requests at once before the answer is 429.", example=40, default=None, minimum=1, maximum=100000
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long requests and connections may wait."""
+
+    queue_s: int = key(
+        "Seconds a request may wait for a free slot before 503.", example=30, default=30, minimum=1, maximum=3600
+    )
+    first_token_s: int = key(
+        "Seconds from the engine taking a request to its first byte, and between two pieces of a stream.",
+        example=120,
+        default=120,
+        minimum=1,
+        maximum=7200,
+    )
+    total_s: int = key(
+        "Seconds a client connection may be silent.", example=1800, default=1800, minimum=1, maximum=86400
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """The one public address of the stack: an OpenAI-compatible API."""
+
+    runs_on: str = key("The machine group the gateway runs on.", example="laptop", pattern=NAME_PATTERN)
+    hostname: str = key(
+        "Address the gateway listens on; loopback while `tls.mode` is `none`.", example="127.0.0.1", default="127.0.0.1"
+    )
+    port: int = key("TCP port of the endpoint.", example=8080, minimum=1, maximum=65535)
+    tls: Tls = key("Transport security.", example={"mode": "none"}, default_factory=Tls)
+    keys: tuple[Key, ...] | Literal["public"] = key(
+        "Who may use the endpoint: a list of clients, or `public` for everybody who can reach it.",
+        example=[{"name": "demo", "secrets": ["key-demo"]}],
+        minItems=1,
+    )
+    timeouts: Timeouts = key("Limits on waiting.", example={"queue_s": 30}, default_factory=Timeouts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """A stack: models on engines on machines, behind one endpoint. Its name is the name of its file."""
+
+    name: str
+    enginehouse: int = key("Version of this format.", example=1, minimum=1, maximum=1)
+    description: str = key(
+        "What the stack is for.", example="SmolLM2 on this machine", default="", pattern=TEXT_PATTERN
+    )
+    machines: Mapping[str, Machine] = key(
+        "Machine groups by name.",
+        example={"laptop": {"local": {}}},
+        minProperties=1,
+        propertyNames={"pattern": NAME_PATTERN},
+    )
+    deployments: Mapping[str, Deployment] = key(
+        "Deployments by name.",
+        example={"chat": _DEPLOYMENT_EXAMPLE},
+        minProperties=1,
+        propertyNames={"pattern": NAME_PATTERN},
+    )
+    endpoint: Endpoint = key("The public address.", example=_ENDPOINT_EXAMPLE)

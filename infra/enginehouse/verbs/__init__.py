@@ -1,0 +1,26 @@
+"""The verbs of the command line, one module each: they gather what a renderer shows and return it with an exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from enginehouse.errors import EnginehouseError, ExitCode
+from enginehouse.report.lines import Line
+
+
+class InvalidInput(EnginehouseError):
+    """An argument that can't be used as it is; nothing was touched."""
+
+
+class Format(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What goes to standard output, and what the process ends with."""
+
+    lines: tuple[Line, ...]
+    code: ExitCode = ExitCode.OK

@@ -1,0 +1,62 @@
+"""Which stack a person means: by name in the nearest `stacks` folder, or by path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from enginehouse.diagnostics import Diagnostic
+from enginehouse.errors import SpecError
+from enginehouse.spec import Loaded, find_stack, load, stack_names
+from enginehouse.spec.model import Spec
+from enginehouse.verbs import InvalidInput
+
+FOLDER = "stacks"
+_CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+class InvalidStack(SpecError):
+    """A stack that can't be used, with the texts that its diagnostics quote, by file name."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic], sources: Mapping[str, str]) -> None:
+        self.sources = dict(sources)
+        super().__init__(diagnostics)
+
+
+def stacks_folder() -> Path:
+    """The nearest `stacks` at or above the working folder, else the one beside this code; `stacks` if there is none."""
+    return next((folder for folder in _candidates() if folder.is_dir()), Path(FOLDER))
+
+
+def every_stack() -> tuple[str, ...]:
+    """The names of all stacks in the folder, sorted. Raises `InvalidInput` if there are none."""
+    folder = stacks_folder()
+    names = stack_names(folder)
+    if not names:
+        raise InvalidInput(f"there is no stack in {folder}; name one by the path of its file")
+    return names
+
+
+def read_stack(name_or_path: str) -> Loaded:
+    """The stack with its diagnostics. Raises `SpecError` only if there is no such stack."""
+    return load(find_stack(name_or_path, stacks_folder()))
+
+
+def valid_stack(name_or_path: str) -> Spec:
+    """The spec of a stack that can be deployed. Raises `SpecError` with every problem of one that can't."""
+    loaded = read_stack(name_or_path)
+    if loaded.spec is None or not loaded.ok:
+        raise InvalidStack(loaded.diagnostics, sources_of(loaded))
+    return loaded.spec
+
+
+def sources_of(loaded: Loaded) -> Mapping[str, str]:
+    """The text that the stack's diagnostics quote."""
+    return {loaded.source.file: loaded.source.text}
+
+
+def _candidates() -> Iterator[Path]:
+    """Relative where possible, so that diagnostics name files as a person would type them."""
+    for up in range(len(Path.cwd().parts)):
+        yield Path(*[".."] * up, FOLDER)
+    yield _CHECKOUT / FOLDER

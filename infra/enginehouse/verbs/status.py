@@ -1,0 +1,41 @@
+"""`enginehouse status`: what runs, beside what the plan says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+from enginehouse.converge import Context
+from enginehouse.errors import ExitCode
+from enginehouse.planner.parts import Plan
+from enginehouse.planner.plan import plan
+from enginehouse.report.lines import json_lines
+from enginehouse.report.status import StackStatus, status_plain, status_text
+from enginehouse.verbs import Answer, Format
+from enginehouse.verbs.machines import looking
+from enginehouse.verbs.stacks import every_stack, valid_stack
+from enginehouse.verbs.survey import survey
+
+AT_ONCE = 16
+"""Probes at the same time. Each is one short script; with more of them a small machine only gets slower."""
+
+
+def status(stack: str | None, output: Format, progress: Callable[[str], None]) -> Answer:
+    """One stack, or every stack of the folder. Code `DIFFERS` if anything is not as planned.
+
+    Raises `SpecError` if a stack can't be used.
+    """
+    plans = [plan(valid_stack(name)) for name in ([stack] if stack else every_stack())]
+    with ThreadPoolExecutor(AT_ONCE) as pool, looking("status", progress) as context:
+        found = [_survey(made, context, pool, progress) for made in plans]
+    code = ExitCode.OK if all(one.ok() for one in found) else ExitCode.DIFFERS
+    if output is Format.JSON:
+        lines = tuple(row for one in found for row in json_lines(status_plain(one), indent=None))
+        return Answer(lines=lines, code=code)
+    return Answer(lines=status_text(found), code=code)
+
+
+def _survey(made: Plan, context: Context, pool: Executor, progress: Callable[[str], None]) -> StackStatus:
+    hosts = ", ".join(host.name for host in made.hosts)
+    progress(f"{made.stack}: asking {hosts} about {len(made.parts())} parts")
+    return survey(made, context, pool)

@@ -1,0 +1,124 @@
+"""Looks at every part of a plan where it runs; changes nothing and needs no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import replace
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from enginehouse.connectors.base import Connector
+from enginehouse.converge import Context, Observed, as_inputs, observe
+from enginehouse.converge.ask import ask
+from enginehouse.errors import EnginehouseError, Unreachable, explain
+from enginehouse.planner.codec import kind_of
+from enginehouse.planner.parts import EndpointPart, GatewayPart, HostPart, Part, Plan, ReplicaPart, WeightsPart
+from enginehouse.report.addresses import host_and_port
+from enginehouse.report.differences import differences
+from enginehouse.report.status import PartStatus, StackStatus, State
+from enginehouse.verbs.traffic import Traffic, traffic
+
+RUNNING = "running"
+"""The input that says of a part with a process whether it runs; a state of its own here."""
+ANSWER_S = 10.0
+"""For answers that need no engine."""
+
+
+def survey(plan: Plan, context: Context, pool: Executor) -> StackStatus:
+    """Every part as it is right now, asked all at once. A machine that can't be asked is a result, not an error."""
+    seen = pool.submit(_traffic, plan.gateway, context)
+    parts = tuple(pool.map(lambda part: _look(part, context), plan.parts()))
+    return StackStatus(stack=plan.stack, parts=tuple(_with_traffic(plan, parts, seen.result(), context)))
+
+
+def _look(part: Part, context: Context) -> PartStatus:
+    try:
+        return _endpoint(part, context) if isinstance(part, EndpointPart) else _observed(part, observe(part, context))
+    except EnginehouseError as error:
+        return _status(part, State.UNREACHABLE, *explain(error))
+
+
+def _observed(part: Part, observed: Observed | None) -> PartStatus:
+    if observed is None:
+        return _status(part, State.MISSING)
+    planned = as_inputs(part)
+    unlike = tuple(differences({**observed.inputs, RUNNING: planned.get(RUNNING)}, planned))
+    status = _status(part, _state(part, observed, bool(unlike)), *observed.reasons, *unlike)
+    return replace(status, since=observed.outputs.get("changed_at"))
+
+
+def _state(part: Part, observed: Observed, differs: bool) -> State:
+    if observed.inputs.get(RUNNING) is False:
+        return State.STOPPED
+    if observed.reasons:
+        return State.UNHEALTHY
+    if differs:
+        return State.DIFFERS
+    return State.READY if isinstance(part, HostPart | WeightsPart) else State.SERVING
+
+
+def _endpoint(part: EndpointPart, context: Context) -> PartStatus:
+    """What can be seen without a key: it answers, is ready, and refuses whoever has none."""
+    try:
+        wrong = tuple(_answers(part, context.connectors.connect(part), f"tcp:{urlsplit(part.url).netloc}"))
+    except Unreachable as error:
+        return _status(part, State.MISSING, str(error))
+    return _status(part, State.UNHEALTHY if wrong else State.SERVING, *wrong)
+
+
+def _answers(part: EndpointPart, connector: Connector, address: str) -> Iterator[str]:
+    for path, expected in (("/health", 200), ("/v1/models", 200 if part.public else 401)):
+        status = ask(connector, address, "GET", path, deadline_s=ANSWER_S).status
+        if status != expected:
+            yield f"GET {path} without a key: expected {expected}, got {status}"
+
+
+def _status(part: Part, state: State, *reasons: str) -> PartStatus:
+    return PartStatus(
+        kind=kind_of(part),
+        part=part.name,
+        host=part.host,
+        state=state,
+        reasons=reasons,
+        deployment=part.deployment if isinstance(part, ReplicaPart) else None,
+        address=_address(part),
+    )
+
+
+def _address(part: Part) -> str | None:
+    match part:
+        case GatewayPart():
+            return host_and_port(part.address, part.port)
+        case EndpointPart():
+            return part.url
+        case _:
+            return None
+
+
+def _traffic(gateway: GatewayPart, context: Context) -> Traffic | None:
+    """None if there is no gateway to ask; its own part says why."""
+    try:
+        return traffic(gateway, context.connectors.connect(gateway))
+    except EnginehouseError:
+        return None
+
+
+def _with_traffic(
+    plan: Plan, parts: tuple[PartStatus, ...], seen: Traffic | None, context: Context
+) -> Iterator[PartStatus]:
+    for part, status in zip(plan.parts(), parts, strict=True):
+        if seen is None:
+            yield status
+        elif isinstance(part, ReplicaPart):
+            yield replace(status, load=seen.load(part), since=_moment(seen.usable_for_s(part), context))
+        elif isinstance(part, GatewayPart):
+            yield replace(status, load=seen.total())
+        else:
+            yield status
+
+
+def _moment(ago_s: int | None, context: Context) -> str | None:
+    if ago_s is None:
+        return None
+    return (context.clock.now() - timedelta(seconds=ago_s)).isoformat(timespec="seconds")

@@ -1,0 +1,49 @@
+"""`enginehouse validate`: every problem of every stack, nothing touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from enginehouse.diagnostics import Diagnostic
+from enginehouse.errors import ExitCode, SpecError
+from enginehouse.report.lines import Line, line
+from enginehouse.report.problems import problems_count, problems_json, problems_text, valid_text
+from enginehouse.spec.model import Spec
+from enginehouse.verbs import Answer, Format
+from enginehouse.verbs.stacks import read_stack, sources_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Checked:
+    name: str
+    diagnostics: tuple[Diagnostic, ...]
+    spec: Spec | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def ok(self) -> bool:
+        return not any(d.severity.is_error() for d in self.diagnostics)
+
+
+def validate(stacks: Sequence[str], output: Format) -> Answer:
+    """All stacks, in the given order. Code `INVALID` if one has an error; warnings alone are fine."""
+    checked = [_check(stack) for stack in stacks]
+    code = ExitCode.OK if all(c.ok() for c in checked) else ExitCode.INVALID
+    if output is Format.JSON:
+        return Answer(lines=tuple(row for c in checked for row in problems_json(c.name, c.diagnostics)), code=code)
+    return Answer(lines=tuple(row for c in checked for row in _text(c)), code=code)
+
+
+def _check(stack: str) -> _Checked:
+    try:
+        loaded = read_stack(stack)
+    except SpecError as error:
+        return _Checked(name=stack, diagnostics=error.diagnostics)
+    return _Checked(name=loaded.name, diagnostics=loaded.diagnostics, spec=loaded.spec, sources=sources_of(loaded))
+
+
+def _text(checked: _Checked) -> tuple[Line, ...]:
+    problems = problems_text(checked.diagnostics, checked.sources)
+    if checked.spec is not None and checked.ok():
+        return (*problems, valid_text(checked.spec))
+    return (*problems, line(f"{checked.name}: {problems_count(checked.diagnostics)}"))

@@ -1,0 +1,41 @@
+# Starts every script that changes something on a machine.
+set -eu
+LC_ALL=C
+export LC_ALL
+umask 077
+
+put() { # MODE SIZE PATH: a file from stdin; mode before content, complete or not at all
+    mkdir -p "$(dirname "$3")"
+    rm -f "$3.new"
+    : >"$3.new"
+    chmod "$1" "$3.new"
+    [ "$2" = 0 ] || dd bs="$2" count=1 iflag=fullblock status=none >"$3.new"
+    if [ "$(stat -c %s "$3.new")" != "$2" ]; then
+        echo "$3 did not arrive completely" >&2
+        exit 1
+    fi
+    mv -f "$3.new" "$3"
+}
+
+end_processes() { # STACK PID...: SIGTERM, 10 s, SIGKILL; a process id that means something else by now is left alone
+    stack=$1
+    shift
+    for pid; do ! ours "$stack" "$pid" || kill -TERM "$pid" 2>/dev/null || :; done
+    tries=100
+    while [ $tries -gt 0 ] && any_left "$stack" "$@"; do
+        sleep 0.1
+        tries=$((tries - 1))
+    done
+    for pid; do ! ours "$stack" "$pid" || kill -KILL "$pid" 2>/dev/null || :; done
+}
+
+any_left() {
+    stack=$1
+    shift
+    for pid; do ! ours "$stack" "$pid" || return 0; done
+    return 1
+}
+
+ours() { # STACK PID
+    grep -qsza "^ENGINEHOUSE_PROGRAM=$1/" "/proc/$2/environ"
+}

@@ -1,0 +1,95 @@
+# Weights are known by their SHA-256 and get their name only after it was checked.
+# Expects `file`, `sha256`, `record`. Prints `progress ...` lines a few times a second: so progress is
+# seen, and a wish to stop is heard.
+
+attend() { # PID REPORT...: until that child ends
+    child=$1
+    shift
+    sleep 0.05
+    while kill -0 "$child" 2>/dev/null; do
+        "$@"
+        sleep 0.2
+    done
+    wait "$child"
+}
+
+size_of() {
+    stat -L -c %s "$1" 2>/dev/null || echo 0
+}
+
+digest() { # FILE; sets `found`
+    sha256sum <"$1" >"$record.sum" &
+    attend $! echo progress checking the SHA-256
+    found=$(cut -c 1-64 "$record.sum")
+    rm -f "$record.sum"
+}
+
+keep() { # remember what the verified file looks like, so that the next look is a stat
+    printf '%s %s\n' "$sha256" "$(stat -L -c '%s %Y %i' "$file")" >"$record.new"
+    mv -f "$record.new" "$record"
+}
+
+present() { # whether the file is there and right; one that is not right is removed
+    [ -f "$file" ] || return 1
+    digest "$file"
+    if [ "$found" = "$sha256" ]; then
+        keep
+        return 0
+    fi
+    rm -f "$file" "$record"
+    return 1
+}
+
+refuse() { # WHAT_HAPPENS
+    echo "the file's SHA-256 is $found, expected $sha256; $1" >&2
+    exit 1
+}
+
+finish() { # the partial file becomes the file
+    digest "$file.part"
+    if [ "$found" != "$sha256" ]; then
+        rm -f "$file.part"
+        refuse "the partial file was removed"
+    fi
+    mv -f "$file.part" "$file"
+    keep
+}
+
+check_in_place() { # a file of somebody else: read, never changed
+    if [ ! -f "$file" ]; then
+        echo "$file is not on the machine" >&2
+        exit 1
+    fi
+    digest "$file"
+    [ "$found" = "$sha256" ] || refuse "it is left as it is"
+    keep
+}
+
+download() { # URL; continues a partial file
+    url=$1
+    total=$(curl -q -g -fsSIL --proto =https --proto-redir =https --max-time 60 "$url" 2>/dev/null | tr -d '\r' |
+        awk 'tolower($1) == "content-length:" { size = $2 } END { printf "%.0f", size }')
+    free=$(df -Pk "$(dirname "$file")" | awk 'NR == 2 { printf "%.0f", $4 * 1024 }')
+    missing=$((total - $(size_of "$file.part")))
+    if [ "$missing" -gt "$free" ]; then
+        echo "the disk has $((free / 1048576)) MiB free, the download needs $((missing / 1048576)) MiB" >&2
+        exit 1
+    fi
+    # A server answers 416 to a request for what lies behind the end of a complete file.
+    [ "$total" -gt 0 ] && [ "$missing" -le 0 ] && return 0
+    fetch && return 0
+    # 33: the server can't send the rest of a file, so it is all or nothing.
+    [ $? = 33 ] || return 1
+    rm -f "$file.part"
+    fetch
+}
+
+fetch() {
+    curl -q -g -fsSL --proto =https --proto-redir =https --retry 3 --connect-timeout 30 --speed-limit 1024 \
+        --speed-time 60 -C - -o "$file.part" "$url" &
+    attend $! download_progress
+}
+
+download_progress() {
+    echo "progress $(size_of "$file.part") $total"
+}

@@ -1,0 +1,69 @@
+"""`status` and `doctor` beside a stack that really runs: real supervisord and HAProxy, a stand-in engine."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from enginehouse.report.doctor import Health
+from enginehouse.report.status import Load, PartStatus, State
+from enginehouse.verbs.ports import endpoint_port
+from enginehouse.verbs.survey import survey
+from tests.converge.conftest import running, shared, world  # noqa: F401  (fixtures)
+from tests.converge.harness import World
+
+GOOD = {
+    "box": State.READY,
+    "chat-weights-box": State.READY,
+    "chat-box-0": State.SERVING,
+    "gateway-box": State.SERVING,
+    "endpoint": State.SERVING,
+}
+
+
+def parts(stack: World) -> dict[str, PartStatus]:
+    """A survey without any secret."""
+    stack.secrets = {}
+    with ThreadPoolExecutor(4) as pool:
+        return {part.part: part for part in survey(stack.plan(), stack.context(), pool).parts}
+
+
+def states(stack: World) -> dict[str, State]:
+    return {name: part.state for name, part in parts(stack).items()}
+
+
+def test_a_running_stack_is_as_planned_and_looking_changes_nothing(running: World) -> None:  # noqa: F811
+    """Every part good, load and time there, no file or process touched."""
+    before, processes = running.snapshot(), running.processes()
+    seen = parts(running)
+    assert {name: part.state for name, part in seen.items()} == GOOD
+    assert all(part.reasons == () for part in seen.values())
+    assert seen["chat-box-0"].load == seen["gateway-box"].load == Load(running=0, queued=0)
+    assert seen["chat-box-0"].since is not None
+    assert (before, processes) == (running.snapshot(), running.processes())
+
+
+def test_an_edit_of_the_stack_file_shows_as_a_difference(running: World) -> None:  # noqa: F811
+    running.settings["context"] = 4096
+    replica = parts(running)["chat-box-0"]
+    assert replica.state is State.DIFFERS
+    assert 'args.ctx-size is "4096", the plan says "8192"' in replica.reasons
+
+
+def test_a_stopped_gateway_is_said_and_nothing_answers(running: World) -> None:  # noqa: F811
+    running.supervisor().stop("gateway-box")
+    assert states(running) == {**GOOD, "gateway-box": State.STOPPED, "endpoint": State.MISSING}
+
+
+def test_a_stopped_engine_is_said_and_the_endpoint_is_not_ready(running: World) -> None:  # noqa: F811
+    running.supervisor().stop("chat-box-0-a")
+    running.wait_until(lambda: states(running)["endpoint"] is not State.SERVING)
+    assert states(running) == {**GOOD, "chat-box-0": State.STOPPED, "endpoint": State.UNHEALTHY}
+
+
+def test_the_port_of_a_running_stack_is_its_own(running: World) -> None:  # noqa: F811
+    """Free before, its own while it runs, somebody else's for another stack."""
+    mine = endpoint_port(running.plan(), running.context())
+    assert (mine.health, mine.version) == (Health.OK, "in use by this stack")
+    running.remove(running.place("gateway-box"))
+    other = endpoint_port(running.plan(), running.context())
+    assert (other.health, other.version) == (Health.WRONG, "in use")

@@ -1,0 +1,37 @@
+"""Options and fixtures of all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden from what the code gives now")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, Mapping[str, str]], None]:
+    """`golden(folder, {file name: text})` holds the texts against the folder below tests/golden, or rewrites it."""
+    update = bool(request.config.getoption("--update-golden"))
+
+    def compare(folder: str, texts: Mapping[str, str]) -> None:
+        place = GOLDEN / folder
+        if update:
+            _rewrite(place, texts)
+        kept = {path.name: path.read_text() for path in sorted(place.glob("*"))}
+        assert kept == dict(texts), f"differs from {place}; if the change is meant, run pytest with --update-golden"
+
+    return compare
+
+
+def _rewrite(place: Path, texts: Mapping[str, str]) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    for path in place.glob("*"):
+        path.unlink()
+    for name, text in texts.items():
+        (place / name).write_text(text)

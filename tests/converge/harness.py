@@ -1,0 +1,325 @@
+"""A stack on this machine in a folder of its own: planned from YAML, brought up with real supervisord and HAProxy."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from enginehouse.connectors import Connectors
+from enginehouse.connectors.base import Connector, Held, Result
+from enginehouse.connectors.local import LocalConnector
+from enginehouse.converge import Context, Observed, Run, SystemClock, converge, destroy, observe
+from enginehouse.converge.events import Event
+from enginehouse.converge.lease import Leases
+from enginehouse.converge.supervisor import Supervisor
+from enginehouse.gateway import RuntimeSocket
+from enginehouse.gateway import files as gateway_files
+from enginehouse.planner.parts import ConnectionKind, GatewayPart, Part, Plan, ReplicaPart, Side
+from enginehouse.planner.plan import plan
+from enginehouse.render.symbols import Secret
+from enginehouse.spec import load_text
+
+STANDIN = Path(__file__).parents[1] / "standins" / "llama_server.py"
+KEY = "sk-demo-0123456789"
+MODEL = "tiny"
+SETTINGS: Mapping[str, Any] = {
+    "deployment": "chat",
+    "renamed_from": None,
+    "replicas": 1,
+    "context": 2048,
+    "slots": 2,
+    "source": "upload://model.gguf",
+    "ready_within_s": 20,
+    "drain_s": 20,
+    "options": {},
+    "secrets": ["key-demo"],
+}
+
+
+class Recorder:
+    """A connector that counts what goes through it."""
+
+    def __init__(self, inner: Connector) -> None:
+        self._inner = inner
+        self.runs = 0
+        self.holds = 0
+
+    @property
+    def host(self) -> str:
+        return self._inner.host
+
+    def run(
+        self,
+        script: str,
+        *,
+        stdin: Iterable[bytes] = (),
+        deadline_s: float,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Result:
+        self.runs += 1
+        return self._inner.run(script, stdin=stdin, deadline_s=deadline_s, on_line=on_line)
+
+    def dial(self, address: str, *, deadline_s: float) -> socket.socket:
+        return self._inner.dial(address, deadline_s=deadline_s)
+
+    def hold(self, script: str, *, deadline_s: float) -> Held:
+        self.holds += 1
+        return self._inner.hold(script, deadline_s=deadline_s)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+@dataclass
+class World:
+    """One stack. `settings` are what a person would edit in the YAML; `model` is what the stand-in engine does."""
+
+    folder: Path
+    port: int
+    tools: Path
+    settings: dict[str, Any] = field(default_factory=lambda: dict(SETTINGS))
+    secrets: dict[str, Secret] = field(default_factory=lambda: {"key-demo": Secret(KEY)})
+    events: list[Event] = field(default_factory=list)
+    on_event: Callable[[Event], None] = lambda event: None
+    run_id: str = "run-1"
+
+    def __post_init__(self) -> None:
+        self.connector = Recorder(LocalConnector("box", environment=self._environment()))
+        self.connectors = Connectors({ConnectionKind.LOCAL: lambda host, connection: self.connector})
+        self.leases = Leases(SystemClock(), lease_wait_s=1)
+        self.cancelled = threading.Event()
+        self.model = self.folder / "model.gguf"
+        self.write_model({})
+
+    def reset(self) -> None:
+        """What the person wants is as at first; what the machine has is left as it is."""
+        self.settings = dict(SETTINGS)
+        self.secrets.clear()
+        self.secrets["key-demo"] = Secret(KEY)
+        self.on_event = lambda event: None
+        self.run_id = "run-1"
+        self.write_model({})
+
+    @property
+    def side(self) -> Side:
+        """Where the manifest says that the replica serves."""
+        return Side(json.loads(self.place("chat-box-0", "manifest.json").read_text())["side"])
+
+    @property
+    def engine(self) -> str:
+        """The program that serves."""
+        return f"chat-box-0-{self.side}"
+
+    @property
+    def serving_port(self) -> int:
+        return self.replica().ports[self.side]
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "s"
+
+    @property
+    def stack(self) -> str:
+        return f"t{self.port}"
+
+    def write_model(self, behaviour: Mapping[str, Any]) -> None:
+        """Another model file is other weights, and another engine."""
+        self.model.write_text(json.dumps(behaviour))
+
+    def plan(self) -> Plan:
+        loaded = load_text(self._yaml(), name=self.stack, display="stack.yaml")
+        assert loaded.spec is not None, loaded.diagnostics
+        return plan(loaded.spec)
+
+    def replica(self, index: int = 0) -> ReplicaPart:
+        return self.plan().replicas[index]
+
+    def gateway(self) -> GatewayPart:
+        return self.plan().gateway
+
+    def gateway_with_ports(self, part: GatewayPart, ports: Mapping[str, int]) -> GatewayPart:
+        """The gateway as it would be planned had its only replica these ports."""
+        servers = tuple(replace(server, port=ports[server.side]) for server in part.backends[0].servers)
+        bare = replace(part, files=(), backends=(replace(part.backends[0], servers=servers),))
+        return replace(bare, files=gateway_files(bare))
+
+    def context(self) -> Context:
+        self.cancelled = threading.Event()
+        return Context(
+            run=Run(id=self.run_id, who="ada@desk", door="test"),
+            connectors=self.connectors,
+            listen=self._listen,
+            secrets=self.secrets,
+            uploads_from=self.folder,
+            cancelled=self.cancelled,
+            leases=self.leases,
+        )
+
+    def trust(self, certificate: Path) -> None:
+        """Let downloads of the machine accept that certificate."""
+        environment = {**self._environment(), "CURL_CA_BUNDLE": str(certificate)}
+        self.connector = Recorder(LocalConnector("box", environment=environment))
+        self.connectors = Connectors({ConnectionKind.LOCAL: lambda host, connection: self.connector})
+
+    def converge(self, part: Part, **known: Any) -> dict[str, Any]:
+        return converge(part, self.context(), **known)
+
+    def observe(self, part: Part) -> Observed | None:
+        return observe(part, self.context())
+
+    def destroy(self, part: Part, **known: Any) -> tuple[str, ...]:
+        return destroy(part, self.context(), **known)
+
+    def up(self) -> dict[str, dict[str, Any]]:
+        return {part.name: self.converge(part) for part in self.plan().parts()}
+
+    def down(self) -> tuple[str, ...]:
+        return tuple(line for part in reversed(self.plan().parts()) for line in self.destroy(part))
+
+    def texts(self) -> list[str]:
+        return [f"{event.part}: {event.text}" for event in self.events]
+
+    def place(self, *names: str) -> Path:
+        return Path(self.state, self.stack, *names)
+
+    def processes(self) -> dict[int, str]:
+        """Process id to program mark of everything that runs of this stack and state folder."""
+        return dict(self._processes())
+
+    def ask(
+        self, *, key: str | None = KEY, stream: bool = False, timeout_s: float = 30, **more: Any
+    ) -> tuple[int, bytes]:
+        """A chat completion through the gateway: status and body, 0 when the connection fails or is cut."""
+        body = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}], "stream": stream, **more}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+        try:
+            connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            return 0, repr(error).encode()
+        finally:
+            connection.close()
+
+    def supervisor(self) -> Supervisor:
+        return Supervisor(self.connector, str(self.place("box", "run", "supervisor.sock")), time.sleep)
+
+    def runtime(self) -> RuntimeSocket:
+        return RuntimeSocket(self.connector, str(self.place("gateway-box", "run", "admin.sock")))
+
+    def kill(self, program: str) -> None:
+        """kill -9 of every process with that mark."""
+        for pid, mark in self.processes().items():
+            if mark == program:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def kill_all(self) -> None:
+        """kill -9 of everything, the supervisor first: it would start the others again."""
+        self.kill("box/supervisor")
+        while left := self.processes():
+            for mark in set(left.values()):
+                self.kill(mark)
+
+    def remove(self, path: Path) -> None:
+        shutil.rmtree(path)
+
+    def wait_until(self, true: Callable[[], bool], within_s: float = 20) -> None:
+        until = time.monotonic() + within_s
+        while not true():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+    def connections(self, port: int) -> int:
+        """How many connections a local port has."""
+        rows = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        return sum(row.split()[1].endswith(f":{port:04X}") and row.split()[3] == "01" for row in rows)
+
+    def snapshot(self) -> dict[str, tuple[float, int]]:
+        """Modification time and inode of every file and folder below the state folder."""
+        found = sorted(self.state.rglob("*"))
+        return {str(path): (path.lstat().st_mtime, path.lstat().st_ino) for path in found if not _lives(path)}
+
+    def _environment(self) -> dict[str, str]:
+        path = f"{self.tools}:{os.environ['PATH']}"
+        ours = {"ENGINEHOUSE_STATE": str(self.state), "ENGINEHOUSE_CACHE": str(self.folder / "no-cache"), "PATH": path}
+        return {**os.environ, **ours}
+
+    def _listen(self, event: Event) -> None:
+        self.events.append(event)
+        self.on_event(event)
+
+    def _processes(self) -> Iterator[tuple[int, str]]:
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                pairs = (word.partition("=") for word in (folder / "environ").read_bytes().decode().split("\0"))
+                environ = {name: value for name, _, value in pairs}
+            except OSError:
+                continue
+            if environ.get("ENGINEHOUSE_STATE") == str(self.state) and "ENGINEHOUSE_PROGRAM" in environ:
+                yield int(folder.name), environ["ENGINEHOUSE_PROGRAM"].removeprefix(f"{self.stack}/")
+
+    def _yaml(self) -> str:
+        s = self.settings
+        sha256 = hashlib.sha256(self.model.read_bytes()).hexdigest()
+        deployment = {
+            "engine": "llama-cpp",
+            "version": "b11434",
+            "runs_on": "box",
+            "model": {"source": s["source"], "sha256": sha256, "served_name": MODEL},
+            "replicas_per_host": s["replicas"],
+            "context_tokens": s["context"],
+            "slots": s["slots"],
+            "options": s["options"],
+            "health": {"ready_within_s": s["ready_within_s"], "drain_s": s["drain_s"]},
+            **({"renamed_from": s["renamed_from"]} if s["renamed_from"] else {}),
+        }
+        stack = {
+            "enginehouse": 1,
+            "machines": {"box": {"local": {}}},
+            "deployments": {s["deployment"]: deployment},
+            "endpoint": {"runs_on": "box", "port": self.port, "keys": [{"name": "demo", "secrets": s["secrets"]}]},
+        }
+        return json.dumps(stack)
+
+
+def tiny(part: ReplicaPart, memory_mib: int) -> ReplicaPart:
+    """The part with another estimate of its memory, which decides whether the next release fits beside it."""
+    return replace(part, memory_mib=memory_mib)
+
+
+def install_standin(folder: Path) -> None:
+    """A `llama-server` in `folder` that is the stand-in."""
+    program = folder / "llama-server"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E {STANDIN} "$@"\n')
+    program.chmod(0o755)
+
+
+def all_free(plan: Plan) -> bool:
+    """Whether nobody listens on any port of the stack."""
+    ports = [plan.gateway.port, plan.gateway.metrics_port, *(p for r in plan.replicas for p in r.ports.values())]
+    return not any(_is_taken(port) for port in ports)
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _lives(path: Path) -> bool:
+    """Logs, locks and sockets change by themselves."""
+    return path.suffix == ".log" or path.name in ("lease", "busy", "lease.note", "host", "log")

@@ -1,0 +1,216 @@
+"""The gateway: reloaded without a cut stream, put back when a configuration is no good, healed when something broke."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from enginehouse.converge import as_inputs
+from enginehouse.errors import ConvergeFailed
+from enginehouse.gateway import ServerState
+from enginehouse.planner.parts import GatewayPart, OnChange
+from enginehouse.render.symbols import Secret, UnknownSymbol
+from tests.converge.harness import KEY, World
+from tests.converge.load import load, wait_for_answers
+
+
+def test_a_changed_key_takes_effect_by_a_reload(running: World) -> None:
+    """Another value under the same name: the plan is the same, the old key is refused, HAProxy lives on."""
+    masters = [pid for pid, mark in running.processes().items() if mark == "gateway-box/gateway"]
+    running.secrets["key-demo"] = Secret("sk-demo-rotated")
+    running.converge(running.gateway())
+    assert (running.ask(key=KEY)[0], running.ask(key="sk-demo-rotated")[0]) == (401, 200)
+    assert set(masters) & set(running.processes())
+
+
+def test_reloads_fail_no_request(running: World) -> None:
+    """Keys come and go under load."""
+    running.write_model({"token_s": 0.02})
+    running.up()
+    with load(running) as count:
+        for number in range(3):
+            running.secrets["spare"] = Secret(f"spare-{number}")
+            running.settings["secrets"] = ["key-demo", "spare"]
+            running.converge(running.gateway())
+            wait_for_answers(count, 4)
+    assert count.failed == []
+
+
+def test_a_stream_lives_through_a_reload(running: World) -> None:
+    """The old worker finishes what it has."""
+    running.write_model({"token_s": 0.2})
+    running.up()
+    answers: list[tuple[int, bytes]] = []
+    client = threading.Thread(target=lambda: answers.append(running.ask(stream=True, repeat=3)))
+    client.start()
+    running.wait_until(lambda: running.connections(running.serving_port) > 0)
+    running.secrets["key-demo"] = Secret("sk-demo-rotated")
+    running.converge(running.gateway())
+    client.join()
+    assert answers[0][0] == 200
+    assert answers[0][1].endswith(b"data: [DONE]\n\n")
+
+
+def test_a_configuration_that_haproxy_refuses_is_never_activated(running: World) -> None:
+    """Its own words are the reasons, and nothing that runs was touched."""
+    part = running.gateway()
+    before = running.processes()
+    with pytest.raises(ConvergeFailed) as failure:
+        running.converge(with_more(part, "nonsense here\n"))
+    assert any("nonsense" in reason for reason in failure.value.reasons)
+    assert running.processes() == before
+    assert running.ask()[0] == 200
+    assert running.place("gateway-box", "current").readlink().name == running.converge(part)["release"]
+
+
+def test_a_reload_that_fails_goes_back(running: World) -> None:
+    """A port that was taken between check and reload: the old configuration serves, the next good one goes through."""
+    part = running.gateway()
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        port = stranger.getsockname()[1]
+        with pytest.raises(ConvergeFailed) as failure:
+            running.converge(with_more(part, f"frontend more\n    bind 127.0.0.1:{port}\n"))
+    assert failure.value.old_serves
+    assert running.ask()[0] == 200
+    running.converge(part)
+    assert running.ask()[0] == 200
+
+
+def test_a_taken_port_names_its_owner(world: World) -> None:
+    """Before anything is started."""
+    for part in world.plan().parts()[:3]:
+        world.converge(part)
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", world.port))
+        stranger.listen()
+        with pytest.raises(ConvergeFailed) as failure:
+            world.converge(world.gateway())
+    assert f"port {world.port} is taken by" in failure.value.reasons[0]
+    assert "gateway-box/gateway" not in world.processes().values()
+
+
+def test_a_key_without_a_value_is_named(world: World) -> None:
+    """The name of the secret, before anything is staged."""
+    world.secrets.clear()
+    world.converge(world.plan().hosts[0])
+    with pytest.raises(UnknownSymbol, match="key-demo"):
+        world.converge(world.gateway())
+
+
+def with_more(part: GatewayPart, lines: str) -> GatewayPart:
+    """The part with these lines at the end of its configuration."""
+    files = (replace(f, content=f"{f.content}\n{lines}") if f.path == "haproxy.cfg" else f for f in part.files)
+    return replace(part, files=tuple(files))
+
+
+def stop_haproxy(world: World) -> None:
+    world.supervisor().stop("gateway-box")
+
+
+def edit_configuration(world: World) -> None:
+    file = next(world.place("gateway-box", "releases").glob("*/haproxy.cfg"))
+    file.write_text(file.read_text() + "# edited\n")
+
+
+def open_up_keys(world: World) -> None:
+    next(world.place("gateway-box", "releases").glob("*/keys.map")).chmod(0o644)
+
+
+def remove_keys(world: World) -> None:
+    next(world.place("gateway-box", "releases").glob("*/keys.map")).unlink()
+
+
+def remove_link(world: World) -> None:
+    world.place("gateway-box", "current").unlink()
+
+
+def remove_folder(world: World) -> None:
+    world.remove(world.place("gateway-box"))
+
+
+def enable_the_wrong_side(world: World) -> None:
+    world.runtime().set_state("be_chat", f"chat-box-0-{world.side.other()}", ServerState.READY)
+
+
+def drain_the_right_side(world: World) -> None:
+    world.runtime().set_state("be_chat", world.engine, ServerState.DRAIN)
+
+
+def pause_the_right_side(world: World) -> None:
+    world.runtime().pause("be_chat", world.engine)
+
+
+BREAKAGES = [
+    stop_haproxy, edit_configuration, open_up_keys, remove_keys, remove_link, remove_folder, enable_the_wrong_side,
+    drain_the_right_side, pause_the_right_side,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES)
+def test_what_broke_is_healed_and_then_nothing_is_left_to_do(running: World, breakage: Callable[[World], None]) -> None:
+    """After one converge it serves, and a second one has no step."""
+    breakage(running)
+    running.converge(running.gateway())
+    assert running.ask()[0] == 200
+    running.connector.holds = 0
+    running.converge(running.gateway())
+    assert running.connector.holds == 0
+
+
+@pytest.mark.parametrize(
+    ("breakage", "seen"),
+    [
+        (stop_haproxy, {"running": False}),
+        (remove_link, {"current": "points to another configuration"}),
+        (drain_the_right_side, {"servers": {"ENGINE": "not ready"}}),
+    ],
+)
+def test_a_break_is_observed_in_the_parts_own_words(
+    running: World, breakage: Callable[[World], None], seen: dict[str, object]
+) -> None:
+    """The difference is exactly what was broken."""
+    breakage(running)
+    seen = json.loads(json.dumps(seen).replace("ENGINE", running.engine))
+    observed = running.observe(running.gateway())
+    assert observed is not None
+    planned = as_inputs(running.gateway())
+    assert {key: value for key, value in observed.inputs.items() if planned.get(key) != value} == seen
+
+
+def test_kill_of_haproxy_is_healed_by_the_supervisor_with_the_right_servers(running: World) -> None:
+    """The saved server state puts the traffic back without us."""
+    running.kill("gateway-box/gateway")
+    running.wait_until(lambda: running.ask()[0] == 200)
+    observed = running.observe(running.gateway())
+    assert observed is not None
+    assert observed.inputs == as_inputs(running.gateway())
+
+
+def test_every_file_of_the_gateway_asks_for_a_reload_at_most(running: World) -> None:
+    """The claim that HAProxy is never restarted rests on this."""
+    assert {file.on_change for file in running.gateway().files} <= {OnChange.RELOAD, OnChange.NONE}
+
+
+def test_a_moved_port_is_handed_over_by_the_gateway(running: World) -> None:
+    """The replica starts on its new port and leaves the old side serving; the gateway moves the traffic."""
+    running.write_model({"token_s": 0.02})
+    running.up()
+    plan = running.plan()
+    ports = {side: port + 100 for side, port in plan.replicas[0].ports.items()}
+    moved = replace(plan.replicas[0], ports=ports)
+    with load(running) as count:
+        wait_for_answers(count, 4)
+        running.converge(moved)
+        wait_for_answers(count, 4)
+        running.converge(running.gateway_with_ports(plan.gateway, ports))
+        wait_for_answers(count, 4)
+    assert count.failed == []
+    engines = [mark for mark in running.processes().values() if mark.startswith("chat-box-0/")]
+    assert len(engines) == 1

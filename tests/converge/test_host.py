@@ -1,0 +1,134 @@
+"""The host part: folders, tools, a supervisor that inherits nothing, and orphans."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from enginehouse.converge import SystemClock, as_inputs
+from enginehouse.converge.lease import Leases
+from enginehouse.errors import ConvergeFailed, LeaseHeld
+from tests.converge.harness import World
+
+
+def test_every_missing_tool_is_named_at_once(world: World) -> None:
+    """One message, with how to get each; nothing was made on the machine."""
+    part = replace(world.plan().hosts[0], tools={"no-such-tool": "1.0", "curl": "99.0", "flock": "2.34"})
+    with pytest.raises(ConvergeFailed) as failure:
+        world.converge(part)
+    missing, old = failure.value.reasons
+    assert missing == "no-such-tool (at least 1.0) is not on the PATH; get it from your system's package no-such-tool"
+    assert "is too old, at least 99.0 is needed; get it from your system's package curl" in old
+    assert not world.place().exists()
+
+
+def test_a_state_folder_with_too_long_a_name_is_refused(world: World) -> None:
+    """A unix socket's path is limited; better said before than failed later."""
+    part = replace(world.plan().hosts[0], name="box", stack="s" * 100)
+    with pytest.raises(ConvergeFailed, match="too long a name"):
+        world.converge(part)
+
+
+def test_the_supervisor_has_nothing_of_the_caller(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No descriptor, no variable, no session: whoever started it may end, be signalled, or hold secrets."""
+    monkeypatch.setenv("SECRET_OF_THE_CALLER", "poison")
+    world.up()
+    for pid, mark in world.processes().items():
+        process = Path("/proc", str(pid))
+        environ = (process / "environ").read_bytes()
+        files = {str(link.readlink()) for link in (process / "fd").iterdir()}
+        assert b"poison" not in environ
+        assert not any(str(world.state / "host") in file for file in files), (mark, files)
+        assert os.getsid(pid) != os.getsid(0)
+    assert_no_pipes_to_us(world)
+
+
+def assert_no_pipes_to_us(world: World) -> None:
+    """The supervisor holds no pipe of the script that started it."""
+    supervisor = next(pid for pid, mark in world.processes().items() if mark == "box/supervisor")
+    standard = [str(Path(f"/proc/{supervisor}/fd/{number}").readlink()) for number in (0, 1, 2)]
+    assert standard == ["/dev/null"] * 3
+
+
+def test_kill_of_the_supervisor_is_seen_and_healed_without_a_second_engine(running: World) -> None:
+    """A new supervisor would start a second copy beside the orphan: orphans end first."""
+    running.kill("box/supervisor")
+    running.wait_until(lambda: "box/supervisor" not in running.processes().values())
+    orphans = set(running.processes())
+    assert orphans
+    observed = running.observe(running.plan().hosts[0])
+    assert observed is not None
+    assert observed.inputs == {**as_inputs(running.plan().hosts[0]), "running": False}
+    running.up()
+    marks = sorted(running.processes().values())
+    assert marks == ["box/supervisor", f"chat-box-0/{running.side}", "gateway-box/gateway", "gateway-box/gateway"]
+    assert not orphans & set(running.processes())
+    assert running.ask()[0] == 200
+
+
+def test_a_replica_without_a_supervisor_says_what_is_missing(running: World) -> None:
+    """It does not start one itself: that is the host part's."""
+    running.kill("box/supervisor")
+    running.settings["context"] = 1024
+    with pytest.raises(ConvergeFailed, match="the host part starts it"):
+        running.converge(running.replica())
+
+
+def test_a_supervisor_whose_socket_is_gone_is_started_again(running: World) -> None:
+    """It could not be talked to any more."""
+    running.place("box", "run", "supervisor.sock").unlink()
+    running.up()
+    assert running.ask()[0] == 200
+    assert sorted(running.processes().values()).count("box/supervisor") == 1
+
+
+def test_an_edited_supervisor_configuration_is_written_again_without_a_restart(running: World) -> None:
+    """It takes effect at the next start; no engine is stopped for it."""
+    file = running.place("box", "supervisord.conf")
+    right, before = file.read_text(), running.processes()
+    file.write_text(right + "; edited\n")
+    observed = running.observe(running.plan().hosts[0])
+    assert observed is not None
+    assert observed.inputs["files"]["supervisord.conf"].startswith("edited on the machine")
+    running.up()
+    assert (file.read_text(), running.processes()) == (right, before)
+
+
+def test_logs_rotate(running: World) -> None:
+    """No log of ours grows without end."""
+    for file in running.place("box", "programs").glob("*.conf"):
+        assert "stdout_logfile_maxbytes = 10MB" in file.read_text()
+
+
+def test_a_second_run_is_told_who_works_here(running: World) -> None:
+    """While the run of another process holds the lease, ours changes nothing."""
+    running.settings["context"] = 1024
+    before = running.snapshot()
+    with Leases(SystemClock()).hold(running.connector, str(running.state), running.context().run, print):
+        running.run_id = "run-2"
+        with pytest.raises(LeaseHeld, match="ada@desk"):
+            running.converge(running.replica())
+    assert before == running.snapshot()
+
+
+def test_a_probe_is_cheap(running: World) -> None:
+    """A look at a part that is as it should be takes a small share of a second of processor time."""
+    spent = {}
+    for part in running.plan().parts()[:4]:
+        before = os.times()
+        running.converge(part)
+        after = os.times()
+        spent[part.name] = after.children_user + after.children_system - before.children_user - before.children_system
+    assert max(spent.values()) < 0.15, spent
+
+
+def test_time_on_the_wall_does_not_matter(running: World) -> None:
+    """Another run at another time, with nothing changed, changes nothing."""
+    before = running.snapshot()
+    running.run_id = f"run-{time.monotonic()}"
+    running.up()
+    assert before == running.snapshot()

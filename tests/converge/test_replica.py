@@ -1,0 +1,314 @@
+"""A replica: exchanged without a failed request, put back when the new one is no good, healed when something broke."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from enginehouse.converge import as_inputs, replica, runners
+from enginehouse.converge.runners import Replica, Runner
+from enginehouse.converge.steps import Step
+from enginehouse.errors import Cancelled, ChangedElsewhere, ConvergeFailed, WrongMachine
+from enginehouse.gateway import ServerState
+from tests.converge.harness import World, tiny
+from tests.converge.load import load, wait_for_answers
+
+HUGE_MIB = 10**7
+"""More memory than any machine of ours has, so that a second engine does not fit beside the first."""
+
+
+@pytest.mark.parametrize("memory_mib", [100, HUGE_MIB], ids=["beside", "stop first"])
+def test_an_edit_fails_no_request(running: World, memory_mib: int) -> None:
+    """Streaming and other clients in a closed loop see the new release and not one failure."""
+    running.write_model({"token_s": 0.02})
+    running.up()
+    with load(running) as count:
+        wait_for_answers(count, 8)
+        running.settings["context"] = 1024
+        running.converge(tiny(running.replica(), memory_mib))
+        wait_for_answers(count, 8)
+    assert count.failed == []
+    assert count.served_by == {"4096", "2048"}
+
+
+def test_without_draining_requests_would_fail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twin: the same load does notice a side that is stopped while it works."""
+    monkeypatch.setattr(runners, "ENGINE_STOP_S", 1)
+    world.write_model({"token_s": 0.1})
+    world.up()
+
+    def stop_at_once(r: Replica, runner: Runner, why: str) -> tuple[Step, ...]:
+        return replica._stop(r, runner)
+
+    monkeypatch.setattr(replica, "_drain_and_stop", stop_at_once)
+    with load(world, clients=2, repeat=8) as count:
+        world.wait_until(lambda: world.connections(world.serving_port) > 1)
+        world.settings["context"] = 1024
+        world.converge(world.replica())
+    assert count.failed != []
+
+
+def test_the_title_says_why_the_old_one_stops_first(running: World) -> None:
+    """The plan's reason is visible: how much memory is needed and how much is free."""
+    running.settings["context"] = 1024
+    running.converge(tiny(running.replica(), HUGE_MIB))
+    assert any("no room for a second engine: 11000000 MiB needed" in text for text in running.texts())
+
+
+def test_sides_alternate_and_two_releases_are_kept(running: World) -> None:
+    """Each edit moves to the other side; of the old releases one stays for a way back."""
+    sides = [running.side.value]
+    for context in (1024, 512, 256):
+        running.settings["context"] = context
+        sides.append(running.converge(running.replica())["side"])
+    assert sides[:2] * 2 == sides
+    assert len(list(running.place("chat-box-0", "releases").iterdir())) == 2
+    assert sorted(m for m in running.processes().values() if m.startswith("chat")) == [f"chat-box-0/{sides[-1]}"]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [
+        ({"exit_after_load": 3, "load_s": 0.3}, "it exited while it was starting"),
+        ({"load_s": 60}, "it was not ready within 5 s"),
+        ({"text": ""}, "its first completion was HTTP 200"),
+        ({"status": 500}, "its first completion was HTTP 500"),
+    ],
+    ids=["exits", "never ready", "says nothing", "fails"],
+)
+@pytest.mark.parametrize("memory_mib", [100, HUGE_MIB], ids=["beside", "stop first"])
+def test_a_release_that_is_no_good_gives_way(
+    running: World, behaviour: dict[str, object], said: str, memory_mib: int
+) -> None:
+    """The old release serves again, the failure says why, and the next good release goes through."""
+    old = running.converge(running.replica())["release"]
+    running.settings["ready_within_s"] = 5
+    running.write_model(behaviour)
+    running.converge(running.plan().weights[0])
+    began = time.monotonic()
+    with pytest.raises(ConvergeFailed) as failure:
+        running.converge(tiny(running.replica(), memory_mib))
+    assert said in str(failure.value)
+    assert failure.value.old_serves
+    assert time.monotonic() - began < 25
+    assert running.ask()[0] == 200
+    running.write_model({"text": "better"})
+    running.settings["ready_within_s"] = 20
+    assert running.up()["chat-box-0"]["release"] != old
+    assert b"better" in running.ask()[1]
+
+
+def test_the_engines_last_words_are_the_reasons(running: World) -> None:
+    """A flag the engine does not know: its own message, of this start only."""
+    part = running.replica()
+    bad = replace(part, args={**part.args, "no-such-flag": "1"})
+    with pytest.raises(ConvergeFailed) as failure:
+        running.converge(bad)
+    assert failure.value.reasons == ("error: invalid argument: --no-such-flag",)
+
+
+def test_a_first_release_that_fails_leaves_nothing_running(world: World) -> None:
+    """There is nothing to go back to, and no engine is left that restarts in a loop."""
+    world.write_model({"exit_after_load": 1})
+    host, weights, part, *_ = world.plan().parts()
+    world.converge(host)
+    world.converge(weights)
+    with pytest.raises(ConvergeFailed) as failure:
+        world.converge(part)
+    assert not failure.value.old_serves
+    assert set(world.processes().values()) == {"box/supervisor"}
+
+
+def test_a_wish_to_stop_is_heard_while_waiting(running: World) -> None:
+    """Within a second or two the old release serves and the run ends."""
+    running.write_model({"load_s": 60})
+    running.converge(running.plan().weights[0])
+    running.on_event = lambda event: running.cancelled.set() if "waiting for ready" in event.text else None
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        running.converge(running.replica())
+    running.on_event = lambda event: None
+    assert time.monotonic() - began < 10
+    assert running.ask()[0] == 200
+
+
+def test_a_taken_port_names_its_owner(running: World) -> None:
+    """The other side's port belongs to somebody: nothing is started or stopped."""
+    before = running.processes()
+    running.settings["context"] = 1024
+    part = running.replica()
+    port = part.ports[running.side.other()]
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stranger.bind(("127.0.0.1", port))
+        stranger.listen()
+        with pytest.raises(ConvergeFailed) as failure:
+            running.converge(part)
+    assert failure.value.reasons == (f"port {port} is taken by python (process {os.getpid()})",)
+    assert running.processes() == before
+
+
+def test_another_version_on_the_machine_is_named(running: World) -> None:
+    """Both versions stand in the message."""
+    with pytest.raises(ConvergeFailed) as failure:
+        running.converge(replace(running.replica(), version="b11549"))
+    assert failure.value.reasons[0] == "wanted: llama.cpp b11549"
+    assert "version: 11434 (stand-in)" in failure.value.reasons[1]
+
+
+def test_weights_that_changed_keep_an_engine_from_starting(running: World) -> None:
+    """Only verified weights are loaded; the running engine is left alone."""
+    part = running.replica()
+    weights = running.state / "weights" / part.weights[:16] / "model.gguf"
+    weights.write_text('{"text": "forged"}')
+    observed = running.observe(part)
+    assert observed is not None
+    assert observed.inputs["weights"] == "missing or altered on the machine"
+    with pytest.raises(ConvergeFailed, match="missing or altered"):
+        running.converge(replace(part, context_tokens=512))
+
+
+def kill_engine(world: World) -> None:
+    world.kill(f"chat-box-0/{world.side}")
+
+
+def stop_engine(world: World) -> None:
+    world.supervisor().stop(world.engine)
+
+
+def edit_start_script(world: World) -> None:
+    script = next(world.place("chat-box-0", "releases").glob(f"*-{world.side}/start"))
+    script.write_text(script.read_text() + "# edited\n")
+
+
+def remove_program_file(world: World) -> None:
+    world.place("box", "programs", f"{world.engine}.conf").unlink()
+
+
+def damage_manifest(world: World) -> None:
+    world.place("chat-box-0", "manifest.json").write_text('{"format": 1')
+
+
+def remove_manifest(world: World) -> None:
+    world.place("chat-box-0", "manifest.json").unlink()
+
+
+def remove_folder(world: World) -> None:
+    world.remove(world.place("chat-box-0"))
+
+
+def disable_server(world: World) -> None:
+    world.runtime().set_state("be_chat", world.engine, ServerState.MAINT)
+
+
+BREAKAGES = [
+    kill_engine, stop_engine, edit_start_script, remove_program_file, damage_manifest, remove_manifest, remove_folder,
+    disable_server,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES)
+def test_what_broke_is_healed_and_then_nothing_is_left_to_do(running: World, breakage: Callable[[World], None]) -> None:
+    """After one converge of replica and gateway it serves, and a second one has no step."""
+    breakage(running)
+    running.converge(running.replica())
+    running.converge(running.gateway())
+    assert running.ask()[0] == 200
+    running.connector.holds = 0
+    running.converge(running.replica())
+    running.converge(running.gateway())
+    assert running.connector.holds == 0
+
+
+@pytest.mark.parametrize(
+    ("breakage", "seen"),
+    [
+        (stop_engine, {"running": False}),
+        (remove_program_file, {"files": {"programs/ENGINE.conf": "missing on the machine"}}),
+    ],
+)
+def test_a_break_is_observed_in_the_parts_own_words(
+    running: World, breakage: Callable[[World], None], seen: dict[str, object]
+) -> None:
+    """The difference is exactly what was broken."""
+    breakage(running)
+    seen = json.loads(json.dumps(seen).replace("ENGINE", running.engine))
+    observed = running.observe(running.replica())
+    assert observed is not None
+    planned = as_inputs(running.replica())
+    assert {key: value for key, value in observed.inputs.items() if planned[key] != value} == seen
+
+
+def test_an_edited_file_is_observed_with_its_digest(running: World) -> None:
+    """Both the name below the release and a short digest are told."""
+    edit_start_script(running)
+    observed = running.observe(running.replica())
+    assert observed is not None
+    assert observed.inputs["files"]["start"].startswith("edited on the machine (sha256 ")
+
+
+def test_what_the_supervisor_healed_is_no_difference(running: World) -> None:
+    """kill -9 of the engine: it is started again without us."""
+    running.kill(f"chat-box-0/{running.side}")
+    running.wait_until(lambda: running.ask()[0] == 200)
+    observed = running.observe(running.replica())
+    assert observed is not None
+    assert (observed.inputs, observed.reasons) == (as_inputs(running.replica()), ())
+
+
+def test_somebody_elses_change_stops_the_run(running: World) -> None:
+    """The generation is compare-and-swap; the message names who, when and through which door."""
+    known = running.converge(running.replica())["generation"]
+    running.settings["context"] = 1024
+    with pytest.raises(ChangedElsewhere, match=rf"changed by ada@desk at .* \(generation {known}, this run knew 0\)"):
+        running.converge(running.replica(), seen_generation=0)
+    assert running.converge(running.replica(), seen_generation=known)["generation"] == known + 1
+
+
+def test_another_machine_is_never_touched(running: World) -> None:
+    """The id that the caller knows from before does not match: nothing happens."""
+    before = running.snapshot()
+    for verb in (running.converge, running.destroy):
+        with pytest.raises(WrongMachine):
+            verb(running.replica(), machine_id="f" * 32)
+    assert before == running.snapshot()
+
+
+def test_a_rename_moves_the_traffic_without_a_failed_request(world: World) -> None:
+    """The new name takes over from the old one; then nothing of the old name is left."""
+    world.write_model({"token_s": 0.02})
+    world.up()
+    old = world.plan()
+    with load(world) as count:
+        wait_for_answers(count, 4)
+        world.settings |= {"deployment": "talk", "renamed_from": "chat"}
+        new = world.plan()
+        world.converge(new.weights[0])
+        world.converge(new.replicas[0])
+        wait_for_answers(count, 4)
+        world.up()
+        wait_for_answers(count, 4)
+    assert count.failed == []
+    assert world.ask()[0] == 200
+    assert not any(world.place(part.name).exists() for part in (*old.weights, *old.replicas))
+    world.connector.holds = 0
+    world.up()
+    assert world.connector.holds == 0
+
+
+def test_a_drain_that_takes_too_long_is_cut_and_told(running: World) -> None:
+    """After `drain_s` the old side stops anyway."""
+    running.write_model({"token_s": 0.1})
+    running.up()
+    running.settings |= {"drain_s": 1, "context": 1024}
+    with load(running, clients=2, repeat=16) as count:
+        running.wait_until(lambda: running.connections(running.serving_port) > 1)
+        running.converge(running.replica())
+    assert any("are cut off" in text for text in running.texts())
+    assert count.failed != []

@@ -1,0 +1,49 @@
+"""One real deployment for all tests of this folder."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.tools_available import require_tool
+
+from .client import Client
+from .deployment import POISON, Deployment, create
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The laptop stack, up; destroyed at the end whatever happened."""
+    for tool in ("llama-server", "haproxy", "supervisord"):
+        require_tool(tool)
+    folder: Path = tmp_path_factory.mktemp("e2e")
+    deployment = create(folder, require_tool("pulumi"), _free_port())
+    deployment.pulumi("stack", "init")
+    deployment.pulumi("config", "set", "--secret", "key-demo", stdin=POISON)
+    try:
+        deployment.pulumi("up", "--yes", "--skip-preview")
+        yield deployment
+    finally:
+        deployment.pulumi("destroy", "--yes", "--skip-preview")
+
+
+@pytest.fixture
+def client(deployed: Deployment) -> Client:
+    """A caller with the right key."""
+    return Client(url=deployed.url, key=POISON)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port nobody listens on."""
+    return _free_port()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -1,0 +1,158 @@
+"""When something goes wrong, with the real CLI: failures, Ctrl-C, crashes, drift, somebody else's changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+from tests.engine.project import Project, wait_for
+
+pytestmark = pytest.mark.engine
+
+
+def provider_at_work(project: Project, part: str) -> int:
+    """Wait until the part is being converged; the provider's process id."""
+
+    def look() -> int | None:
+        return next((c["pid"] for c in project.calls() if (c["verb"], c["part"]) == ("converge", part)), None)
+
+    return wait_for(f"the converge of {part}", look)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_one_failed_replica_leaves_the_others_and_the_next_up_goes_on(project: Project) -> None:
+    project.script(chat_box_1={"fails": "ggml: out of memory"})
+    output = project.up(expect=1)
+    assert "ggml: out of memory" in output
+    assert set(project.parts()) == {"box", "chat-weights-box", "chat-box-0"}
+    failed = project.resources()["chat-box-1"]
+    assert failed["initErrors"] == ["chat-box-1 did not become ready", "ggml: out of memory"]
+    project.script()
+    project.forget_calls()
+    project.up()
+    converged = [call["part"] for call in project.calls() if call["verb"] == "converge"]
+    assert converged == ["chat-box-1", "gateway-box", "endpoint"]
+    assert "initErrors" not in project.resources()["chat-box-1"]
+
+
+def test_a_failed_create_is_cleaned_up_by_destroy(project: Project) -> None:
+    """Its leftovers on the machine are taken away, although it never worked."""
+    project.script(chat_box_1={"fails": "ggml: out of memory"})
+    project.up(expect=1)
+    project.forget_calls()
+    project.run("destroy", "--yes", "--skip-preview")
+    assert "chat-box-1" in [call["part"] for call in project.calls() if call["verb"] == "destroy"]
+
+
+def test_a_failed_update_that_went_back_is_offered_again(deployed: Project) -> None:
+    """The old release serves, so the state holds the old inputs and the next preview shows the same edit."""
+    deployed.edit_stack("slots: 2", "slots: 2\n    options: {threads: 3}")
+    deployed.script(chat_box_0={"fails": "unknown option", "old_serves": True})
+    assert "unknown option" in deployed.up(expect=1)
+    assert "threads" not in deployed.resources()["chat-box-0"]["inputs"]["args"]
+    steps = deployed.planned()
+    assert steps["chat-box-0"]["detailedDiff"] == {"args.threads": {"kind": "add", "inputDiff": True}}
+    deployed.script()
+    deployed.up()
+    assert deployed.resources()["chat-box-0"]["inputs"]["args"]["threads"] == "3"
+
+
+def test_ctrl_c_stops_at_once_and_leaves_nothing_pending(project: Project) -> None:
+    """One interrupt to the CLI during a create: the converge ends itself, finished parts stay, the next up goes on."""
+    project.script(chat_box_0={"takes_s": 60}, chat_box_1={"takes_s": 60})
+    update = project.start("up", "--yes", "--skip-preview")
+    provider_at_work(project, "chat-box-0")
+    provider_at_work(project, "chat-box-1")
+    update.send_signal(signal.SIGINT)
+    output, _ = update.communicate(timeout=15)
+    assert update.returncode != 0
+    assert "stopped on request" in output
+    exported = json.loads(project.run("stack", "export"))["deployment"]
+    assert not exported.get("pending_operations")
+    assert set(project.parts()) == {"box", "chat-weights-box"}
+    project.script()
+    project.up()
+    assert len(project.parts()) == 6
+
+
+def test_a_provider_killed_in_the_middle_is_continued_by_the_next_up(project: Project) -> None:
+    project.script(chat_box_0={"takes_s": 60}, chat_box_1={"takes_s": 60})
+    update = project.start("up", "--yes", "--skip-preview")
+    os.kill(provider_at_work(project, "chat-box-0"), signal.SIGKILL)
+    update.communicate(timeout=60)
+    assert update.returncode != 0
+    project.script()
+    project.up()
+    assert len(project.parts()) == 6
+
+
+def test_a_killed_cli_takes_its_provider_with_it(project: Project) -> None:
+    """Otherwise the provider would work on, unseen, and hold the machine's lease."""
+    project.script(chat_box_0={"takes_s": 600})
+    update = project.start("up", "--yes", "--skip-preview")
+    provider = provider_at_work(project, "chat-box-0")
+    update.kill()
+    update.communicate()
+    wait_for("the provider's end", lambda: not is_alive(provider))
+
+
+def test_drift_is_shown_and_healed(deployed: Project) -> None:
+    """A plain preview looks at the machine first; a plain up puts it right."""
+    machine = deployed.machine / "machine.json"
+    machine.write_text(machine.read_text().replace('"running": true', '"running": false'))
+    assert "running" in deployed.preview("--diff")
+    deployed.up()
+    assert deployed.parts()["chat-box-0"]["inputs"]["running"] is True
+
+
+def test_a_part_that_is_gone_is_brought_back(deployed: Project) -> None:
+    machine = json.loads((deployed.machine / "machine.json").read_text())
+    del machine["parts"]["chat-box-0"]
+    (deployed.machine / "machine.json").write_text(json.dumps(machine))
+    deployed.up()
+    assert "chat-box-0" in deployed.parts()
+
+
+def test_a_machine_that_does_not_answer_keeps_its_parts(deployed: Project) -> None:
+    """They are unhealthy, never deleted, and heal when the machine is back."""
+    deployed.script(chat_box_0={"unreachable": True})
+    assert "box does not answer" in deployed.run("refresh", "--yes", "--skip-preview")
+    assert deployed.resources()["chat-box-0"]["initErrors"] == ["box does not answer"]
+    deployed.script()
+    deployed.up()
+    assert "initErrors" not in deployed.resources()["chat-box-0"]
+
+
+def test_an_endpoint_that_fails_its_proof_is_unhealthy_with_the_reason(deployed: Project) -> None:
+    deployed.script(endpoint={"sick": "401 for a key that should work"})
+    assert "401 for a key that should work" in deployed.run("refresh", "--yes", "--skip-preview")
+    assert "endpoint" in deployed.resources()
+
+
+def test_another_machine_behind_the_address_is_refused(deployed: Project) -> None:
+    (deployed.machine / "machine.json").write_text(json.dumps({"id": "m-2", "parts": {}}))
+    deployed.forget_calls()
+    assert "m-2 answers, but box is on m-1" in deployed.up(expect=1)
+    assert deployed.parts() == {}
+
+
+def test_a_change_through_another_door_is_not_overwritten(deployed: Project) -> None:
+    """With the look at the machine switched off, the state is older than the machine; the generation tells."""
+    machine = json.loads((deployed.machine / "machine.json").read_text())
+    machine["parts"]["chat-box-0"]["generation"] = 7
+    (deployed.machine / "machine.json").write_text(json.dumps(machine))
+    deployed.edit_stack("slots: 2", "slots: 2\n    options: {threads: 3}")
+    assert "changed by ada@desk at 12:00 through rollout; run again" in deployed.up("--refresh=false", expect=1)
+    assert "threads" not in deployed.parts()["chat-box-0"]["inputs"]["args"]
+    deployed.up()
+    assert deployed.parts()["chat-box-0"]["inputs"]["args"]["threads"] == "3"

@@ -1,0 +1,53 @@
+"""Gateway parts for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from enginehouse.planner.parts import Backend, Client, Connection, ConnectionKind, GatewayPart, Limits, Server, Side
+
+DEMO = Client(name="demo", secrets=("key-demo",))
+
+
+def gateway_part(
+    models: Sequence[str] = ("chat",),
+    *,
+    replicas: int = 1,
+    clients: Sequence[Client] = (DEMO,),
+    public: bool = False,
+    ports: Iterator[int] | None = None,
+    queue_s: int = 30,
+    slots: int = 4,
+    first_token_s: int = 120,
+) -> GatewayPart:
+    """A gateway in front of one deployment for each model. `ports`: endpoint, metrics, each side of each replica."""
+    ports = ports or iter(range(20000, 21000))
+    return GatewayPart(
+        name="gateway-laptop",
+        stack="laptop",
+        host="laptop",
+        connection=Connection(kind=ConnectionKind.LOCAL),
+        address="127.0.0.1",
+        port=next(ports),
+        metrics_port=next(ports),
+        public=public,
+        clients=() if public else tuple(clients),
+        backends=tuple(_backend(model, replicas, slots, ports) for model in models),
+        limits=Limits(queue_s=queue_s, first_token_s=first_token_s, total_s=1800),
+    )
+
+
+def _backend(model: str, replicas: int, slots: int, ports: Iterator[int]) -> Backend:
+    names = [f"{model}-laptop-{index}" for index in range(replicas)]
+    return Backend(
+        name=f"be_{model}",
+        served_name=f"org/{model}:1",
+        deployment=model,
+        slots=slots,
+        context_tokens=2048,
+        servers=tuple(
+            Server(name=f"{name}-{side.value}", replica=name, side=side, port=next(ports))
+            for name in names
+            for side in Side
+        ),
+    )

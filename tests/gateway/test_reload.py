@@ -1,0 +1,138 @@
+"""What a reload, a restart and a staged release keep."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from enginehouse.gateway import ServerState
+from enginehouse.planner.parts import Client
+from tests.gateway.conftest import InBackground, MakeUpstream, Start
+from tests.gateway.harness import RunningGateway, ports, wait_until
+from tests.gateway.parts import gateway_part
+from tests.gateway.test_waiting import backend
+from tests.standins.upstream import Upstream
+
+NAMES = ("chat-laptop-0-a", "chat-laptop-0-b", "chat-laptop-1-a", "chat-laptop-1-b")
+
+
+@pytest.fixture
+def engine(upstream: MakeUpstream) -> Upstream:
+    return upstream("a")
+
+
+def states(gateway: RunningGateway) -> Mapping[str, str]:
+    return {row.server: row.status for row in gateway.runtime.servers()}
+
+
+def mixed(start: Start, engine: Upstream) -> RunningGateway:
+    """One server ready, one drained, one set to maintenance after it was ready, one never touched."""
+    gateway = start(gateway_part(replicas=2, ports=ports(engine.port, engine.port, engine.port, engine.port)))
+    gateway.make_ready(*NAMES[:3])
+    gateway.set_state(NAMES[1], ServerState.DRAIN)
+    gateway.set_state(NAMES[2], ServerState.MAINT)
+    return gateway
+
+
+EXPECTED = dict(zip(NAMES, ("UP", "DRAIN", "MAINT", "MAINT"), strict=True))
+
+
+def test_every_server_is_after_a_reload_what_it_was_before(start: Start, engine: Upstream) -> None:
+    gateway = mixed(start, engine)
+    assert states(gateway) == EXPECTED
+    gateway.reload(replace(gateway.part, clients=(Client(name="other", secrets=("key-other",)),)))
+    assert states(gateway) == EXPECTED
+    assert (gateway.ask(key="key-other").status, gateway.ask().status) == (200, 401)
+
+
+def test_every_server_is_after_a_restart_what_it_was_before_and_the_ready_one_answers_at_once(
+    start: Start, engine: Upstream
+) -> None:
+    gateway = mixed(start, engine)
+    gateway.save_state()
+    gateway.restart()
+    assert states(gateway) == EXPECTED
+    assert gateway.ask().status == 200
+
+
+def test_the_twin_without_the_saved_state_a_reload_forgets_which_servers_are_ready(
+    start: Start, engine: Upstream
+) -> None:
+    gateway = mixed(start, engine)
+    gateway.save_state = lambda: None  # type: ignore[method-assign]
+    gateway.reload(gateway.part)
+    assert set(states(gateway).values()) == {"MAINT"}
+
+
+def test_a_paused_server_is_paused_after_a_reload_and_can_be_ready_again(start: Start, engine: Upstream) -> None:
+    gateway = start(gateway_part(ports=ports(engine.port)))
+    gateway.make_ready(NAMES[0])
+    gateway.runtime.pause("be_chat", NAMES[0])
+    gateway.reload(gateway.part)
+    assert not gateway.runtime.servers()[0].is_usable()
+    gateway.make_ready(NAMES[0])
+    assert gateway.ask().status == 200
+
+
+def test_a_new_model_starts_without_servers_and_the_old_one_goes_on(start: Start, upstream: MakeUpstream) -> None:
+    chat, code = upstream("chat"), upstream("code")
+    given = ports(chat.port, 1, code.port, 1)
+    gateway = start(gateway_part(("chat",), ports=given))
+    gateway.make_ready(NAMES[0])
+    more = gateway_part(
+        ("chat", "code"), ports=iter((gateway.part.port, gateway.part.metrics_port, chat.port, 1, code.port, 1))
+    )
+    gateway.reload(more)
+    assert gateway.ask().json() == {"from": "chat"}
+    gateway.make_ready("code-laptop-0-a")
+    assert gateway.ask(body={"model": "org/code:1"}).json() == {"from": "code"}
+
+
+def test_a_request_in_progress_survives_a_reload(start: Start, engine: Upstream, in_background: InBackground) -> None:
+    gateway = start(gateway_part(ports=ports(engine.port)))
+    gateway.make_ready(NAMES[0])
+    engine.open_gate.clear()
+    running = in_background(gateway.ask, body={"model": "org/chat:1", "stream": True})
+    wait_until(lambda: engine.in_progress == 1, "the engine works")
+    gateway.reload(gateway.part)
+    engine.open_gate.set()
+    answer = running.result()
+    assert (answer.status, answer.body.count(b"data:")) == (200, 2)
+
+
+def test_requests_all_through_a_reload_are_answered(
+    start: Start, engine: Upstream, in_background: InBackground
+) -> None:
+    gateway = start(gateway_part(ports=ports(engine.port)))
+    gateway.make_ready(NAMES[0])
+    statuses: list[int] = []
+    done = False
+
+    def keep_asking() -> None:
+        while not done:
+            statuses.append(gateway.ask().status)
+
+    askers = [in_background(keep_asking) for _ in range(4)]
+    for _ in range(3):
+        gateway.reload(gateway.part)
+    done = True
+    for asker in askers:
+        asker.result()
+    assert len(statuses) > 20
+    assert set(statuses) == {200}
+
+
+def test_a_request_held_by_the_old_worker_is_sent_away_soon_since_nothing_can_free_it(
+    start: Start, engine: Upstream, in_background: InBackground
+) -> None:
+    gateway = start(gateway_part(ports=ports(engine.port)))
+    held = in_background(gateway.ask)
+    wait_until(lambda: backend(gateway).sessions == 1, "the request is held")
+    began = time.monotonic()
+    gateway.reload(gateway.part)
+    answer = held.result()
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert time.monotonic() - began < 5

@@ -1,0 +1,144 @@
+"""A program in the place of `llama-server`: its flags, health, log, and way to stop. What it answers is made up.
+
+Its model file is JSON and says how it behaves:
+{"load_s": 0.5, "exit_after_load": 3, "text": "", "token_s": 0.05, "status": 500}.
+It proves what converge does with an engine's process, port, health and exit. It proves nothing about inference.
+Strict: an unknown flag is an error, as in the real one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+VALUED = (
+    "model", "alias", "host", "port", "ctx-size", "parallel", "cache-ram", "sse-ping-interval", "threads", "fit",
+    "cors-origins", "chat-template",
+)  # fmt: skip
+BARE = ("metrics", "slots", "offline", "no-ui", "no-cors-credentials", "jinja")
+VERSION = "version: 11434 (stand-in)\nbuilt with nothing for nobody\n"
+
+
+class Engine:
+    """What the process knows: its behaviour, whether it has loaded, and how many requests it works on."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.behaviour: dict[str, Any] = json.loads(Path(options.model).read_text())
+        self.loaded = threading.Event()
+        self.busy = 0
+        self.lock = threading.Lock()
+
+    def load(self) -> None:
+        time.sleep(self.behaviour.get("load_s", 0.0))
+        if "exit_after_load" in self.behaviour:
+            print("error: the stand-in was told to fail", flush=True)
+            os._exit(self.behaviour["exit_after_load"])
+        self.loaded.set()
+        print("main: model loaded", flush=True)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_GET(self) -> None:
+        if not self.server.engine.loaded.is_set():
+            self._send(503, {"error": {"message": "Loading model"}})
+        else:
+            self._send(200, {"status": "ok"})
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        engine = self.server.engine
+        with engine.lock:
+            engine.busy += 1
+        try:
+            self._complete(request, engine.behaviour)
+        finally:
+            with engine.lock:
+                engine.busy -= 1
+
+    def _complete(self, request: dict[str, Any], behaviour: dict[str, Any]) -> None:
+        if behaviour.get("status", 200) != 200:
+            self._send(behaviour["status"], {"error": {"message": "told to fail"}})
+            return
+        pieces = list(behaviour.get("text", "hello")) * request.get("repeat", 1)
+        if request.get("stream"):
+            self._stream(pieces, behaviour)
+            return
+        time.sleep(behaviour.get("token_s", 0.0) * len(pieces))
+        message = {"role": "assistant", "content": "".join(pieces)}
+        self._send(200, {"choices": [{"message": message}], "served_by": self.server.engine.options.ctx_size})
+
+    def _stream(self, pieces: list[str], behaviour: dict[str, Any]) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for piece in pieces:
+            time.sleep(behaviour.get("token_s", 0.0))
+            self.wfile.write(b"data: " + json.dumps({"choices": [{"delta": {"content": piece}}]}).encode() + b"\n\n")
+        self.wfile.write(b"data: [DONE]\n\n")
+        self.close_connection = True
+
+    def _send(self, status: int, body: dict[str, Any]) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        super().__init__((engine.options.host, int(engine.options.port)), Handler)
+
+
+def main() -> None:
+    if sys.argv[1:] == ["--version"]:
+        print(VERSION, end="", file=sys.stderr)
+        return
+    engine = Engine(arguments(sys.argv[1:]))
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        """Idle: at once. With a request in progress: never, as was measured with the real one."""
+        if engine.busy == 0:
+            os._exit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    threading.Thread(target=engine.load, daemon=True).start()
+    Server(engine).serve_forever()
+
+
+def arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="llama-server", allow_abbrev=False, exit_on_error=False)
+    for name in VALUED:
+        parser.add_argument(f"--{name}")
+    for name in BARE:
+        parser.add_argument(f"--{name}", action="store_true")
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        print(f"error: invalid argument: {unknown[0]}", flush=True)
+        sys.exit(1)
+    return options
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Decisions of single kinds that need no running machine."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from enginehouse.converge import endpoint, host, weights
+from enginehouse.converge.facts import Facts, Tool
+from enginehouse.converge.manifest import Change, Manifest
+from enginehouse.converge.programs import choose_tool, start_script, words
+from enginehouse.converge.steps import Placed, Prove, Sh, Steps, Upload
+from enginehouse.converge.work import share
+from enginehouse.errors import ConvergeFailed
+from enginehouse.planner.parts import Part
+from tests.property.test_converge import PLANS
+
+CHANGE = Change(run="r", who="ada@desk", door="pulumi", at="2026-11-24T12:00:00+00:00")
+
+
+def machine(**more: Any) -> Facts:
+    return Facts(state="/s", machine="m", memory_mib=1000, disk_mib=500, **more)
+
+
+def remembered(part: Part, **more: Any) -> Manifest:
+    return Manifest(part=part, generation=1, machine="m", change=CHANGE, **more)
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        ({"ctx-size": "4096", "metrics": True, "jinja": False}, ["x", "--ctx-size", "4096", "--metrics"]),
+        ({"lora": ("a.gguf", "b.gguf")}, ["x", "--lora", "a.gguf", "--lora", "b.gguf"]),
+        ({}, ["x"]),
+    ],
+)
+def test_arguments_become_words(args: dict[str, Any], line: list[str]) -> None:
+    """True is a bare flag, a tuple repeats it."""
+    assert list(words("x", args)) == line
+
+
+@pytest.mark.parametrize(
+    "value", ["plain", "two words", "it's", '"quoted"', "a;b ;c", "$(id)", "per%cent", "line\nend", ""]
+)
+def test_a_start_script_hands_on_any_value(value: str) -> None:
+    """Words and variables arrive as they are, whatever the shell or the supervisor's file would make of them."""
+    script = start_script("/f", "demo/x/a", "hello", ["printf", "%s|%s", value, "end"], {"VALUE": value})
+    said = subprocess.run(["sh"], input=script.content.encode(), capture_output=True, check=True).stdout.decode()
+    assert said == f"hello\n{value}|end"
+    assert f"export VALUE={shlex.quote(value)}" in script.content
+
+
+def test_a_file_with_a_secret_does_not_show_it() -> None:
+    """A step may be printed."""
+    assert "hush" not in repr(Placed(path="/x", content="hush", mode=0o600))
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("HAProxy version 2.6.12-1+deb12u4 2026/10/17", "2.6.12"),
+        ("curl 7.88.1 (x86_64)", "7.88.1"),
+        ("4.3.0\n", "4.3.0"),
+        ("flock from util-linux 2.38.1", "2.38.1"),
+        ("none", ""),
+    ],
+)
+def test_a_version_is_found_in_what_programs_say(text: str, version: str) -> None:
+    """The first dotted number."""
+    assert host.version_of(text) == version
+
+
+@pytest.mark.parametrize(
+    ("found", "lowest", "enough"), [("2.10", "2.9", True), ("2.6", "2.6.1", False), ("", "1", False)]
+)
+def test_versions_compare_by_numbers(found: str, lowest: str, enough: bool) -> None:
+    """Not by letters."""
+    assert host.is_at_least(found, lowest) is enough
+
+
+def test_the_program_of_before_is_kept_while_it_is_there() -> None:
+    """A newer copy on the PATH does not restart an engine; one of the wrong version is passed over."""
+    kept, found = (
+        Tool(name="x", path=path, stat="1", version=version) for path, version in (("/old", "1"), ("/new", "2"))
+    )
+    facts = machine(tools={"x": found}, kept_tools={"x": kept})
+
+    def chosen(version: str) -> str:
+        return choose_tool(facts, "x", host="box", wanted=version, fits=lambda tool: tool.version == version).path
+
+    assert (chosen("1"), chosen("2")) == ("/old", "/new")
+    with pytest.raises(ConvergeFailed) as failure:
+        chosen("3")
+    assert failure.value.reasons == ("wanted: 3", "found: /new, which says '2'")
+
+
+WEIGHTS = PLANS[1024].weights[0]
+VERIFIED = {"stat": "9 9 9\n", "verified": f"{WEIGHTS.sha256} 9 9 9\n"}
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "text"),
+    [
+        ("upload://m.gguf", Upload, "m.gguf"),
+        ("host:///models/m.gguf", Sh, "check_in_place"),
+        ("https://x.example/m.gguf?a=b&c=d", Sh, "download 'https://x.example/m.gguf?a=b&c=d'"),
+    ],
+)
+def test_each_source_has_its_way(source: str, kind: type, text: str) -> None:
+    """Sent, checked where it is, or fetched by the machine."""
+    (step,) = weights.steps(replace(WEIGHTS, source=source), machine(), {}).stage
+    assert isinstance(step, kind)
+    assert text in (step.source if isinstance(step, Upload) else getattr(step, "script", ""))
+
+
+def test_verified_weights_need_nothing() -> None:
+    """With the reason."""
+    facts = machine(manifest=remembered(WEIGHTS), texts=VERIFIED)
+    assert weights.steps(WEIGHTS, facts, {}) == Steps(
+        reason="the weights are there and unchanged since they were verified"
+    )
+
+
+@pytest.mark.parametrize("stat", ["9 9 8", "8 9 9", ""])
+def test_weights_that_look_otherwise_are_not_verified(stat: str) -> None:
+    """Another inode, another size, or nothing."""
+    assert not weights.is_verified(WEIGHTS.sha256, machine(texts={**VERIFIED, "stat": stat}), "stat")
+
+
+def test_a_change_behind_the_endpoint_asks_for_a_new_proof() -> None:
+    """The generations that were proved are remembered."""
+    part, behind = PLANS[1024].endpoint, PLANS[1024].gateway
+    known = remembered(part, seen={behind.name: 1})
+    rest = machine(manifest=known, others={behind.name: remembered(behind)})
+    assert endpoint.steps(part, rest, {}).all() == ()
+    moved = machine(manifest=known, others={behind.name: replace(remembered(behind), generation=2)})
+    assert isinstance(endpoint.steps(part, moved, {}).all()[0], Prove)
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "text"),
+    [
+        (60, 98, "61 % of 0 kB"),
+        (60 * 10**6, 98 * 10**6, "61 % of 98 MB"),
+        (5 * 10**9, 0, "5.0 GB"),
+        (2, 1, "100 % of 0 kB"),
+    ],
+)
+def test_progress_is_readable(done: int, total: int, text: str) -> None:
+    """Per cent of a size, or a size alone while the whole is unknown."""
+    assert share(done, total) == text

@@ -1,0 +1,119 @@
+"""The plan: a pure function of the spec, with stable names, ports and digests."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from enginehouse.planner.codec import from_plain, kind_of, to_plain
+from enginehouse.planner.digests import digest, release_id, restart_digest
+from enginehouse.planner.parts import File, OnChange, Plan
+from enginehouse.planner.plan import plan
+from enginehouse.render.symbols import names
+from enginehouse.spec import load_text
+
+STACK = """\
+enginehouse: 1
+machines: {box: {local: {}}}
+deployments:
+  chat:
+    engine: llama-cpp
+    version: "b11434"
+    runs_on: box
+    model:
+      source: upload://m.gguf
+      sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+      served_name: tiny
+    replicas_per_host: 2
+    context_tokens: 2048
+    slots: 2
+    options: {threads: 1}
+endpoint:
+  runs_on: box
+  port: 8080
+  keys: [{name: demo, secrets: [key-demo]}]
+"""
+
+
+def planned(text: str = STACK, name: str = "demo") -> Plan:
+    loaded = load_text(text, name=name, display=f"{name}.yaml")
+    assert loaded.spec is not None, loaded.diagnostics
+    return plan(loaded.spec)
+
+
+def test_equal_specs_give_equal_plans() -> None:
+    """plan = f(spec)."""
+    assert planned() == planned()
+
+
+def test_parts_come_after_those_they_need() -> None:
+    """Host, weights, replicas, gateway, endpoint; names are identities."""
+    assert [(kind_of(p), p.name) for p in planned().parts()] == [
+        ("host", "box"),
+        ("weights", "chat-weights-box"),
+        ("replica", "chat-box-0"),
+        ("replica", "chat-box-1"),
+        ("gateway", "gateway-box"),
+        ("endpoint", "endpoint"),
+    ]
+
+
+def test_every_port_is_used_once() -> None:
+    """Sides of all replicas, metrics and endpoint never share a port."""
+    result = planned()
+    ports = [port for r in result.replicas for port in r.ports.values()]
+    ports += [result.gateway.metrics_port, result.gateway.port]
+    assert len(set(ports)) == len(ports) == 6
+
+
+def test_the_endpoints_own_port_is_not_given_away() -> None:
+    """An endpoint inside the stack's block of ports moves the others."""
+    inside = planned().replicas[0].ports["a"]
+    moved = planned(STACK.replace("port: 8080", f"port: {inside}"))
+    assert inside not in [port for r in moved.replicas for port in r.ports.values()]
+
+
+def test_context_is_per_request() -> None:
+    """llama-server divides its context among its slots (facts: engines, llama.cpp, context arithmetic)."""
+    assert planned().replicas[0].args["ctx-size"] == "4096"
+
+
+def test_an_option_cannot_name_a_symbol() -> None:
+    """A user's text is data, even if it looks like a secret's symbol."""
+    text = STACK.replace("{threads: 1}", '{chat-template: "@{secret:key-demo}"}')
+    value = planned(text).replicas[0].args["chat-template"]
+    assert isinstance(value, str)
+    assert names(value) == frozenset()
+
+
+@pytest.mark.parametrize("part", planned().parts(), ids=lambda p: p.name)
+def test_a_part_survives_json(part: object) -> None:
+    """to_plain and from_plain are inverse, through JSON and through whole floats."""
+    plain = json.loads(json.dumps(to_plain(part)), parse_int=float)
+    assert from_plain(type(part), plain) == part
+
+
+def test_digests_do_not_depend_on_key_order() -> None:
+    """Only content counts."""
+    assert digest({"a": 1, "b": {"c": 2, "d": 3}}) == digest({"b": {"d": 3, "c": 2}, "a": 1})
+
+
+def test_a_file_that_needs_no_restart_changes_the_release_but_not_the_restart_digest() -> None:
+    """A comment in a template never restarts a fleet; its twin, a file that needs one, does."""
+    part = planned().replicas[0]
+    quiet = replace(part, files=(File(path="note", content="x", on_change=OnChange.NONE),))
+    loud = replace(part, files=(File(path="note", content="x", on_change=OnChange.RESTART),))
+    assert restart_digest(quiet) == restart_digest(part) != restart_digest(loud)
+    assert release_id(quiet) != release_id(part)
+
+
+def test_the_plan_of_a_stack_is_as_recorded(pytestconfig: pytest.Config) -> None:
+    """Golden: a changed plan is a changed promise to every running stack."""
+    expected = Path(__file__).parents[2] / "golden" / "plans" / "demo.json"
+    actual = json.dumps(to_plain(planned()), indent=2) + "\n"
+    if pytestconfig.getoption("--update-golden"):
+        expected.write_text(actual)
+    assert actual == expected.read_text()

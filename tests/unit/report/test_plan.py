@@ -1,0 +1,65 @@
+"""The plan as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from enginehouse.converge.wire import short_digest
+from enginehouse.engines.base import Args
+from enginehouse.planner.codec import kind_of
+from enginehouse.planner.parts import Plan
+from enginehouse.report.lines import as_text
+from enginehouse.report.plan import args_text, plan_text
+from tests.unit.report.plans import ENDPOINT, GATEWAY, PLAN, REPLICA
+
+
+def shown(plan: Plan = PLAN) -> str:
+    return as_text(plan_text(plan))
+
+
+def test_the_whole_plan(golden: Callable[[str, Mapping[str, str]], None]) -> None:
+    """Every part in order, with what it means."""
+    public = replace(
+        PLAN,
+        description="",
+        gateway=replace(GATEWAY, public=True, clients=()),
+        endpoint=replace(ENDPOINT, public=True, clients=()),
+    )
+    golden("cli/plan", {"everything.txt": shown(), "public.txt": shown(public)})
+
+
+def test_every_part_is_named_in_order() -> None:
+    text = shown()
+    places = [text.index(f"\n{kind_of(part)} {part.name}\n") for part in PLAN.parts()]
+    assert places == sorted(places)
+
+
+def test_arguments_read_as_they_are_typed() -> None:
+    args: Args = {
+        "ctx-size": "4096",
+        "no-webui": True,
+        "lora": ("a b", "c"),
+        "port": "@{port}",
+        "chat-template": "{{ x }}",
+    }
+    expected = [
+        "--ctx-size 4096",
+        "--no-webui",
+        "--lora 'a b'",
+        "--lora c",
+        "--port @{port}",
+        "--chat-template '{{ x }}'",
+    ]
+    assert list(args_text(args)) == expected
+
+
+def test_a_files_digest_is_the_one_that_diffs_show() -> None:
+    """So that a plan and a preview can be compared by eye."""
+    assert all(f"{file.path} {short_digest(file.content)}" in shown() for file in GATEWAY.files)
+
+
+def test_a_changed_argument_changes_the_restart_digest_and_its_own_line_only() -> None:
+    changed = shown(replace(PLAN, replicas=(replace(REPLICA, args={**REPLICA.args, "ctx-size": "8192"}),)))
+    different = [(a, b) for a, b in zip(shown().splitlines(), changed.splitlines(), strict=True) if a != b]
+    assert [a.split()[0] for a, _ in different] == ["--ctx-size", "restart"]
