@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from enginehouse.planner.parts import Backend, Client, Connection, ConnectionKind, GatewayPart, Limits, Server, Side
+from enginehouse.planner.parts import (
+    Backend,
+    Client,
+    Connection,
+    ConnectionKind,
+    GatewayPart,
+    Limits,
+    Route,
+    Server,
+    Share,
+    Side,
+)
 
 DEMO = Client(name="demo", secrets=("key-demo",))
 
@@ -19,6 +30,7 @@ def gateway_part(
     queue_s: int = 30,
     slots: int = 4,
     first_token_s: int = 120,
+    routes: Sequence[Route] = (),
 ) -> GatewayPart:
     """A gateway in front of one deployment for each model. `ports`: endpoint, metrics, each side of each replica."""
     ports = ports or iter(range(20000, 21000))
@@ -33,7 +45,17 @@ def gateway_part(
         public=public,
         clients=() if public else tuple(clients),
         backends=tuple(_backend(model, replicas, slots, ports) for model in models),
+        routes=tuple(routes or (route(model) for model in models)),
         limits=Limits(queue_s=queue_s, first_token_s=first_token_s, total_s=1800),
+    )
+
+
+def route(model: str, *aliases: str, **shares: int) -> Route:
+    """`org/MODEL:1` and its aliases, led to the model's own backend or to those in `shares`."""
+    led = shares or {model: 1}
+    return Route(
+        names=(f"org/{model}:1", *aliases),
+        shares=tuple(Share(backend=f"be_{name}", weight=weight) for name, weight in led.items()),
     )
 
 
@@ -41,7 +63,6 @@ def _backend(model: str, replicas: int, slots: int, ports: Iterator[int]) -> Bac
     names = [f"{model}-laptop-{index}" for index in range(replicas)]
     return Backend(
         name=f"be_{model}",
-        served_name=f"org/{model}:1",
         deployment=model,
         slots=slots,
         context_tokens=2048,

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.gateway.conftest import MakeUpstream, Start
-from tests.gateway.harness import KEYS, Answer, RunningGateway, ports
-from tests.gateway.parts import gateway_part
+from enginehouse.gateway.stats import parse_backends
+from tests.gateway.conftest import InBackground, MakeUpstream, Start
+from tests.gateway.harness import KEYS, Answer, RunningGateway, ports, wait_until
+from tests.gateway.parts import gateway_part, route
 from tests.standins.upstream import Upstream
 
 HOSTILE = [
@@ -154,3 +155,61 @@ def test_a_client_that_waits_for_leave_to_send_its_body_gets_it(two: RunningGate
 
 def test_every_model_is_listed(two: RunningGateway) -> None:
     assert [model["id"] for model in two.ask("GET", "/v1/models").json()["data"]] == ["org/chat:1", "org/code:1"]
+
+
+def test_an_alias_leads_to_its_model_and_is_listed(engine: Upstream, upstream: MakeUpstream, start: Start) -> None:
+    """With one model and with two; the engine gets the body as it came."""
+    for models, more in ((("chat",), ()), (("chat", "code"), (upstream("code").port, 1))):
+        routes = [route("chat", "gpt-4o", "org/other:2"), *(route(model) for model in models[1:])]
+        gateway = start(gateway_part(models, routes=routes, ports=ports(engine.port, 1, *more)))
+        gateway.make_ready(*(f"{model}-laptop-0-a" for model in models))
+        for name in ("gpt-4o", "org/other:2"):
+            assert gateway.ask(body=completion(name)).json() == {"from": "chat"}
+        listed = [model["id"] for model in gateway.ask("GET", "/v1/models").json()["data"]]
+        assert listed == ["org/chat:1", "gpt-4o", "org/other:2", *(f"org/{model}:1" for model in models[1:])]
+        assert gateway.ask(body=completion("gpt-4")).error_code() == "model_not_found"
+
+
+@pytest.fixture
+def split(engine: Upstream, upstream: MakeUpstream, start: Start) -> RunningGateway:
+    """One name, answered by two deployments in equal shares; a third deployment has a share of 0."""
+    part = gateway_part(
+        ("chat", "code", "old"),
+        routes=[route("chat", "gpt-4o", chat=1, code=1), route("old")],
+        ports=ports(engine.port, 1, upstream("code").port, 1, upstream("old").port, 1),
+    )
+    return start(part)
+
+
+def answers(gateway: RunningGateway, model: str, count: int) -> set[str]:
+    return {gateway.ask(body=completion(model)).json()["from"] for _ in range(count)}
+
+
+def test_shares_are_drawn_anew_for_each_request(split: RunningGateway) -> None:
+    """Both answer, under each name. That 60 fair draws are all alike happens once in 2^59."""
+    split.make_ready("chat-laptop-0-a", "code-laptop-0-a", "old-laptop-0-a")
+    assert answers(split, "org/chat:1", 60) == {"chat", "code"}
+    assert answers(split, "gpt-4o", 60) == {"chat", "code"}
+    assert answers(split, "org/old:1", 5) == {"old"}
+
+
+@pytest.mark.parametrize("up", ["chat", "code"])
+def test_a_share_that_is_down_goes_to_those_that_are_up(split: RunningGateway, up: str) -> None:
+    split.make_ready(f"{up}-laptop-0-a")
+    assert answers(split, "org/chat:1", 20) == {up}
+
+
+def parked(gateway: RunningGateway) -> list[str]:
+    """The backends that have a request."""
+    stats = gateway.ask("GET", "/stats;csv", key=None, port=gateway.part.metrics_port).body.decode()
+    return [row.backend for row in parse_backends(stats) if row.sessions]
+
+
+def test_a_name_whose_shares_are_all_down_waits_for_the_first(
+    split: RunningGateway, in_background: InBackground
+) -> None:
+    """It is parked as with one deployment, and answered as soon as that one can."""
+    waiting = in_background(split.ask, body=completion("gpt-4o"))
+    wait_until(lambda: parked(split) == ["be_chat"], "the request is parked")
+    split.make_ready("chat-laptop-0-a")
+    assert waiting.result().json() == {"from": "chat"}

@@ -54,7 +54,7 @@ def _gateway_outputs(part: GatewayPart, manifest: Manifest, facts: Facts) -> Map
 
 
 def _endpoint_outputs(part: EndpointPart, manifest: Manifest, facts: Facts) -> Mapping[str, object]:
-    return {"url": part.url, "models": list(part.models), "key_names": [client.name for client in part.clients]}
+    return {"url": part.url, "models": list(part.names), "key_names": [client.name for client in part.clients]}
 
 
 def _nothing(part: Part, facts: Facts) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ def _lists_models(part: EndpointPart, key: Secret | None) -> str | None:
         return f"expected 200, got {_said(answer)}"
     data = answer.json()
     listed = {entry.get("id") for entry in data.get("data", [])} if isinstance(data, dict) else set()
-    missing = [model for model in part.models if model not in listed]
+    missing = [name for name in part.names if name not in listed]
     return f"it lacks {', '.join(missing)}" if missing else None
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import accumulate
 
 from enginehouse.gateway.access_log import log_format
 from enginehouse.gateway.replies import own_errors, refusals
 from enginehouse.gateway.sizes import held, sizes
-from enginehouse.planner.parts import Backend, Client, File, GatewayPart, OnChange
+from enginehouse.planner.parts import Backend, Client, File, GatewayPart, OnChange, Route
 from enginehouse.render.templates import render
 
 CONFIG = "haproxy.cfg"
@@ -31,8 +32,8 @@ def files(part: GatewayPart) -> tuple[File, ...]:
         _file("keys.map", _lines(_hash(name, c) for c in part.clients for name in c.secrets), mode=SECRET_MODE),
         _file("rate.map", _lines(f"{c.name} {c.requests_per_minute}" for c in part.clients if c.requests_per_minute)),
         _file("concurrent.map", _lines(f"{c.name} {c.concurrent}" for c in part.clients if c.concurrent)),
-        _file("models.map", _lines(f"{b.served_name} {b.name}" for b in part.backends)),
-        _file("models.json", _models(part.backends)),
+        _file("models.map", _lines(f"{name} {_target(r)}" for r in part.routes for name in r.names)),
+        _file("models.json", _models(part.routes)),
     )
 
 
@@ -45,6 +46,7 @@ def _config(part: GatewayPart) -> str:
         client=PUBLIC_CLIENT if part.public else None,
         only_backend=part.backends[0].name if len(part.backends) == 1 else None,
         backends=[_backend(backend) for backend in part.backends],
+        splits=[_split(route) for route in part.routes if len(route.shares) > 1],
         log_format=log_format(),
         limits=part.limits,
         hold_ms=part.limits.queue_s * 1000,
@@ -68,13 +70,26 @@ def _backend(backend: Backend) -> dict[str, object]:
     }
 
 
+def _target(route: Route) -> str:
+    """What a name leads to: a backend, or a split that is still to be drawn, whose name no backend has."""
+    return route.shares[0].backend if len(route.shares) == 1 else f"split:{route.names[0]}"
+
+
+def _split(route: Route) -> dict[str, object]:
+    """`below` is what a number drawn from 0 to `total` - 1 must be less than; shares add up in their order."""
+    sums = accumulate(share.weight for share in route.shares)
+    choices = [{"backend": s.backend, "below": below} for s, below in zip(route.shares, sums, strict=True)]
+    return {"name": _target(route), "total": choices[-1]["below"], "choices": choices}
+
+
 def _hash(secret: str, client: Client) -> str:
     return f"@{{sha256:{secret}}} {client.name}"
 
 
-def _models(backends: Iterable[Backend]) -> str:
+def _models(routes: Iterable[Route]) -> str:
     """The answer to `GET /v1/models` in OpenAI's list shape, where `created` is required; a plan has no clock, so 0."""
-    data = [{"id": b.served_name, "object": "model", "created": 0, "owned_by": "enginehouse"} for b in backends]
+    names = (name for route in routes for name in route.names)
+    data = [{"id": name, "object": "model", "created": 0, "owned_by": "enginehouse"} for name in names]
     return json.dumps({"object": "list", "data": data})
 
 

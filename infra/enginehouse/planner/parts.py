@@ -135,14 +135,29 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
-    """All sides of all replicas behind one served name."""
+    """All sides of all replicas of one deployment."""
 
     name: str
-    served_name: str
     deployment: str
     slots: int
     context_tokens: int
     servers: tuple[Server, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """How much of a route's requests a backend gets, in proportion to the other shares; more than 0."""
+
+    backend: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """The names of one model, the one that its engines know first, and the backends that answer."""
+
+    names: tuple[str, ...]
+    shares: tuple[Share, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +190,7 @@ class GatewayPart(Part):
     clients: tuple[Client, ...]
     backends: tuple[Backend, ...]
     limits: Limits
+    routes: tuple[Route, ...] = ()
     files: tuple[File, ...] = ()
 
 
@@ -185,10 +201,18 @@ class EndpointPart(Part):
     url: str
     """Base URL without path, such as `http://127.0.0.1:8080`."""
     models: tuple[str, ...]
+    """Each is asked for an answer."""
     public: bool
     clients: tuple[Client, ...]
+    aliases: tuple[str, ...] = ()
+    """Listed beside the models."""
     behind: tuple[str, ...]
     """Names of the parts whose change makes a new proof necessary."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What `/v1/models` lists."""
+        return (*self.models, *self.aliases)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,12 +21,15 @@ from enginehouse.planner.parts import (
     Limits,
     Plan,
     ReplicaPart,
+    Route,
     Server,
+    Share,
     Side,
     WeightsPart,
 )
 from enginehouse.render.symbols import literal
 from enginehouse.spec.model import Deployment, Spec
+from enginehouse.spec.model import Route as WrittenRoute
 from enginehouse.spec.names import ENDPOINT, gateway_name, replica_name, weights_name
 
 REQUIRED_TOOLS: Mapping[str, str] = {"haproxy": "2.6", "supervisord": "4.2", "curl": "7.64", "flock": "2.34"}
@@ -146,12 +149,35 @@ def _gateway(spec: Spec, names: Mapping[str, tuple[str, ...]], ports: Allocation
         public=isinstance(endpoint.keys, str),
         clients=_clients(spec),
         backends=tuple(_backend(name, spec.deployments[name], names[name], ports) for name in spec.deployments),
+        routes=_routes(spec),
         limits=Limits(
             queue_s=endpoint.timeouts.queue_s,
             first_token_s=endpoint.timeouts.first_token_s,
             total_s=endpoint.timeouts.total_s,
         ),
     )
+
+
+def _routes(spec: Spec) -> tuple[Route, ...]:
+    """One for each served name, in the order of the deployments; `endpoint.routes` adds names and shares."""
+    serving: dict[str, list[str]] = {}
+    for name, deployment in spec.deployments.items():
+        serving.setdefault(deployment.model.served_name, []).append(name)
+    written = {route.model: route for route in spec.endpoint.routes}
+    return tuple(_route(model, names, written.get(model)) for model, names in serving.items())
+
+
+def _route(model: str, serving: list[str], written: WrittenRoute | None) -> Route:
+    aliases = written.aliases if written else ()
+    shares = (written.to if written else {}) or dict.fromkeys(serving, 1)
+    return Route(
+        names=(model, *aliases),
+        shares=tuple(Share(backend=_backend_name(n), weight=shares[n]) for n in serving if shares.get(n)),
+    )
+
+
+def _backend_name(deployment: str) -> str:
+    return f"be_{deployment}"
 
 
 def _clients(spec: Spec) -> tuple[Client, ...]:
@@ -165,8 +191,7 @@ def _clients(spec: Spec) -> tuple[Client, ...]:
 
 def _backend(name: str, deployment: Deployment, replicas: tuple[str, ...], ports: Allocation) -> Backend:
     return Backend(
-        name=f"be_{name}",
-        served_name=deployment.model.served_name,
+        name=_backend_name(name),
         deployment=name,
         slots=deployment.slots,
         context_tokens=deployment.context_tokens,
@@ -186,7 +211,8 @@ def _endpoint(spec: Spec, gateway: GatewayPart, replicas: tuple[ReplicaPart, ...
         host=gateway.host,
         connection=_LOCAL,
         url=f"http://{address}:{gateway.port}",
-        models=tuple(b.served_name for b in gateway.backends),
+        models=tuple(route.names[0] for route in gateway.routes),
+        aliases=tuple(name for route in gateway.routes for name in route.names[1:]),
         public=gateway.public,
         clients=gateway.clients,
         behind=(*(r.name for r in replicas), gateway.name),

@@ -197,7 +197,7 @@ def _derivable(part: Part) -> dict[str, Any]:
     if isinstance(part, ReplicaPart | GatewayPart):
         return {"release": release_id(part)}
     if isinstance(part, EndpointPart):
-        return {"url": part.url, "models": list(part.models)}
+        return {"url": part.url, "models": list(part.names)}
     return {}
 
 

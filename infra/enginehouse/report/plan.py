@@ -18,6 +18,7 @@ from enginehouse.planner.parts import (
     Part,
     Plan,
     ReplicaPart,
+    Route,
     WeightsPart,
 )
 from enginehouse.report.addresses import host_and_port
@@ -111,7 +112,8 @@ def _gateway(part: GatewayPart) -> Iterator[Entry]:
     yield "listens on", host_and_port(part.address, part.port)
     yield "metrics", f"127.0.0.1:{part.metrics_port}"
     yield from _listed("clients", _clients(part.clients, part.public))
-    yield from _listed("routes", (_route(backend) for backend in part.backends))
+    yield from _listed("routes", (_route(route) for route in part.routes))
+    yield from _listed("backends", (_backend(backend) for backend in part.backends))
     limits = part.limits
     yield "limits", f"queue {limits.queue_s} s, first token {limits.first_token_s} s, silence {limits.total_s} s"
     yield from _files(part.files)
@@ -120,7 +122,7 @@ def _gateway(part: GatewayPart) -> Iterator[Entry]:
 
 def _endpoint(part: EndpointPart) -> Iterator[Entry]:
     yield "url", part.url
-    yield "models", ", ".join(part.models)
+    yield "models", ", ".join(part.names)
     yield from _listed("clients", _clients(part.clients, part.public))
     yield "proves", ", ".join(part.behind)
 
@@ -134,9 +136,17 @@ def _clients(clients: Iterable[Client], public: bool) -> Iterator[str]:
         yield ", ".join([f"{client.name} with secret {' or '.join(client.secrets)}", *said])
 
 
-def _route(backend: Backend) -> str:
+def _route(route: Route) -> str:
+    total = sum(share.weight for share in route.shares)
+    if len(route.shares) == 1:
+        return f"{', '.join(route.names)} to {route.shares[0].backend}"
+    shares = ", ".join(f"{share.backend} {share.weight} of {total}" for share in route.shares)
+    return f"{', '.join(route.names)} to {shares}"
+
+
+def _backend(backend: Backend) -> str:
     servers = ", ".join(f"{server.name} :{server.port}" for server in backend.servers)
-    return f"{backend.served_name} to {backend.name} ({servers})"
+    return f"{backend.name}: {servers}"
 
 
 def _files(files: tuple[File, ...]) -> Iterator[Entry]:

@@ -61,6 +61,8 @@ class Code(StrEnum):
     NAMES_CLASH = "names-clash"
     BAD_RENAME = "bad-rename"
     DUPLICATE_SERVED_NAME = "duplicate-served-name"
+    DUPLICATE_ROUTE = "duplicate-route"
+    BAD_ROUTE = "bad-route"
     BAD_SOURCE = "bad-source"
     WRONG_FILE_TYPE = "wrong-file-type"
     SPLIT_WEIGHTS = "split-weights"

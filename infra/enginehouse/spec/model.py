@@ -191,6 +191,32 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A model name that clients ask for, its other names, and the deployments that answer."""
+
+    model: str = key(
+        "The name in requests: the `served_name` of the deployments it leads to.",
+        example="smollm2-135m",
+        pattern=SERVED_NAME_PATTERN,
+    )
+    aliases: tuple[str, ...] = key(
+        "Other names that lead to the same place; `/v1/models` lists them, too.",
+        example=["gpt-4o-mini"],
+        default=(),
+        maxItems=64,
+        items={"pattern": SERVED_NAME_PATTERN},
+    )
+    to: Mapping[str, int] = key(
+        "Deployments and their shares of the requests, as whole numbers in proportion. Left out: every deployment that "
+        "serves the name, in equal shares. A share of 0 keeps a deployment running without requests.",
+        example={"chat": 90},
+        default_factory=dict,
+        propertyNames={"pattern": NAME_PATTERN},
+        additionalProperties={"type": "integer", "minimum": 0, "maximum": 1000},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
     """How long requests and connections may wait."""
 
@@ -223,6 +249,13 @@ class Endpoint:
         "Who may use the endpoint: a list of clients, or `public` for everybody who can reach it.",
         example=[{"name": "demo", "secrets": ["key-demo"]}],
         minItems=1,
+    )
+    routes: tuple[Route, ...] = key(
+        "Further names for a model, and shares where several deployments serve one name. A served name that is not "
+        "listed has a route of its own.",
+        example=[{"model": "smollm2-135m", "aliases": ["gpt-4o-mini"]}],
+        default=(),
+        maxItems=1000,
     )
     timeouts: Timeouts = key("Limits on waiting.", example={"queue_s": 30}, default_factory=Timeouts)
 

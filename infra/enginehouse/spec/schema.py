@@ -98,7 +98,7 @@ def _object(cls: type) -> dict[str, Any]:
 def _property(field: Field[Any], kind: Any) -> dict[str, Any]:
     schema = {"description": field.metadata["description"], **_type(kind, dict(field.metadata["bounds"]))}
     if field.default is not MISSING and field.default is not None:
-        schema["default"] = field.default
+        schema["default"] = list(field.default) if isinstance(field.default, tuple) else field.default
     elif field.default_factory is not MISSING:
         made = field.default_factory()
         schema["default"] = asdict(made) if is_dataclass(made) and not isinstance(made, type) else made

@@ -62,7 +62,7 @@ def test_a_change_of_keys_leaves_the_configuration_alone() -> None:
 def test_a_served_name_survives_json() -> None:
     odd = 'a"\\ü%[env(HOME)]'
     part = gateway_part()
-    part = replace(part, backends=(replace(part.backends[0], served_name=odd),))
+    part = replace(part, routes=(replace(part.routes[0], names=(odd,)),))
     content = next(file.content for file in files(part) if file.path == "models.json")
     assert [model["id"] for model in json.loads(content)["data"]] == [odd]
 

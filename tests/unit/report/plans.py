@@ -16,7 +16,9 @@ from enginehouse.planner.parts import (
     OnChange,
     Plan,
     ReplicaPart,
+    Route,
     Server,
+    Share,
     Side,
     WeightsPart,
 )
@@ -91,7 +93,6 @@ GATEWAY = GatewayPart(
     backends=(
         Backend(
             name="be_chat",
-            served_name="tiny",
             deployment="chat",
             slots=2,
             context_tokens=2048,
@@ -102,6 +103,7 @@ GATEWAY = GatewayPart(
         ),
     ),
     limits=Limits(queue_s=30, first_token_s=120, total_s=1800),
+    routes=(Route(names=("tiny", "gpt-4o-mini"), shares=(Share(backend="be_chat", weight=1),)),),
     files=(
         File(path="haproxy.cfg", content="global\n", on_change=OnChange.RELOAD),
         File(path="keys.map", content="@{sha256:key-demo} demo\n", on_change=OnChange.RELOAD, mode=0o600),
@@ -115,6 +117,7 @@ ENDPOINT = EndpointPart(
     connection=LOCAL,
     url="http://127.0.0.1:8080",
     models=("tiny",),
+    aliases=("gpt-4o-mini",),
     public=False,
     clients=CLIENTS,
     behind=("chat-box-0", "gateway-box"),
