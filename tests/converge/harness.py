@@ -116,7 +116,7 @@ class World:
     @property
     def side(self) -> Side:
         """Where the manifest says that the replica serves."""
-        return Side(json.loads(self.place("chat-box-0", "manifest.json").read_text())["side"])
+        return Side(self.manifest("chat-box-0")["side"])
 
     @property
     def engine(self) -> str:
@@ -194,6 +194,15 @@ class World:
 
     def place(self, *names: str) -> Path:
         return Path(self.state, self.stack, *names)
+
+    def manifest(self, part: str) -> dict[str, Any]:
+        """What the machine remembers of a part."""
+        found: dict[str, Any] = json.loads(self.place(part, "manifest.json").read_text())
+        return found
+
+    def engines(self) -> list[str]:
+        """Marks of all engines that run, each as often as it does."""
+        return sorted(mark for mark in self.processes().values() if mark.startswith("chat-"))
 
     def processes(self) -> dict[int, str]:
         """Process id to program mark of everything that runs of this stack and state folder."""

@@ -42,23 +42,48 @@ def test_an_edit_fails_no_request_of_the_real_engine(real: World) -> None:
     assert count.failed == []
 
 
-def test_the_real_engines_own_words_are_the_reasons(real: World) -> None:
-    """A value it refuses: the old release serves on, and its message is told."""
+@pytest.mark.parametrize(
+    ("args", "line", "fix"),
+    [
+        ({"cache-type-k": "nonsense"}, "Unsupported cache type: nonsense", "Correct `options.cache-type-k`"),
+        ({"batch-size": "0"}, "GGML_ASSERT(", "Take the last options you wrote out again"),
+        ({"ctx-size": "100000000"}, "failed to allocate buffer for kv cache", "Lower `context_tokens`"),
+    ],
+    ids=["a value it refuses", "a value it aborts on", "more context than memory"],
+)
+def test_the_real_engines_own_words_are_explained(real: World, args: dict[str, str], line: str, fix: str) -> None:
+    """Arguments it can't serve with: its message, the cause and the key to change; the old release serves on."""
     part = real.replica()
     with pytest.raises(ConvergeFailed) as failure:
-        real.converge(replace(part, args={**part.args, "cache-type-k": "nonsense"}))
+        real.converge(replace(part, args={**part.args, **args}))
     assert failure.value.old_serves
-    assert any("Unsupported cache type: nonsense" in reason for reason in failure.value.reasons)
+    assert any(line in reason for reason in failure.value.reasons)
+    assert failure.value.reasons[-1].startswith(f"fix: {fix}")
     assert real.ask(max_tokens=4)[0] == 200
 
 
-def test_a_broken_model_does_not_get_the_traffic(real: World) -> None:
-    """A file that is no GGUF, verified as what it is: the engine says why, and the old release serves."""
+@pytest.mark.parametrize(
+    ("size", "cause"),
+    [
+        (1_000_000, "The model file ends too early"),
+        (60_000_000, "The model file ends too early"),
+        (0, "The file is no"),
+    ],
+    ids=["its tables are cut", "its tensors are cut", "a web page"],
+)
+def test_a_broken_model_does_not_get_the_traffic(real: World, size: int, cause: str) -> None:
+    """Verified as what it is: the engine says why, the old release serves, and the right file goes through again."""
+    whole, source = real.model, real.settings["source"]
     real.model = real.folder / "broken.gguf"
-    real.model.write_bytes(b"GGUF and then nothing that makes sense")
-    real.settings["source"] = f"host://{real.model}"
+    real.model.write_bytes(whole.read_bytes()[:size] or b"<html>not found</html>")
+    real.settings |= {"source": f"host://{real.model}", "context": 1024}
     real.converge(real.plan().weights[0])
-    with pytest.raises(ConvergeFailed, match="exited while it was starting; the release from before serves") as failure:
+    with pytest.raises(ConvergeFailed, match="exited with status 1 while it was starting; the release from") as failure:
         real.converge(real.replica())
     assert any("broken.gguf" in reason for reason in failure.value.reasons)
+    assert failure.value.reasons[-2].startswith(f"cause: {cause}")
+    assert real.ask(max_tokens=4)[0] == 200
+    real.model, real.settings["source"] = whole, source
+    real.converge(real.plan().weights[0])
+    real.converge(real.replica())
     assert real.ask(max_tokens=4)[0] == 200

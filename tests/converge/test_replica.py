@@ -75,9 +75,9 @@ def test_sides_alternate_and_two_releases_are_kept(running: World) -> None:
 @pytest.mark.parametrize(
     ("behaviour", "said"),
     [
-        ({"exit_after_load": 3, "load_s": 0.3}, "it exited while it was starting"),
+        ({"exit_after_load": 3, "load_s": 0.3}, "it exited with status 3 while it was starting"),
         ({"load_s": 60}, "it was not ready within 5 s"),
-        ({"text": ""}, "its first completion was HTTP 200"),
+        ({"text": ""}, "its first completion says nothing"),
         ({"status": 500}, "its first completion was HTTP 500"),
     ],
     ids=["exits", "never ready", "says nothing", "fails"],
@@ -110,7 +110,8 @@ def test_the_engines_last_words_are_the_reasons(running: World) -> None:
     bad = replace(part, args={**part.args, "no-such-flag": "1"})
     with pytest.raises(ConvergeFailed) as failure:
         running.converge(bad)
-    assert failure.value.reasons == ("error: invalid argument: --no-such-flag",)
+    assert failure.value.reasons[0] == "error: invalid argument: --no-such-flag"
+    assert [reason.partition(":")[0] for reason in failure.value.reasons[1:]] == ["cause", "fix"]
 
 
 def test_a_first_release_that_fails_leaves_nothing_running(world: World) -> None:

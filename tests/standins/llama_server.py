@@ -1,7 +1,8 @@
 """A program in the place of `llama-server`: its flags, health, log, and way to stop. What it answers is made up.
 
 Its model file is JSON and says how it behaves:
-{"load_s": 0.5, "exit_after_load": 3, "text": "", "token_s": 0.05, "status": 500}.
+{"load_s": 0.5, "exit_after_load": 3, "last_words": "no", "text": "", "token_s": 0.05, "status": 500}, and ended by
+signals: {"killed_after_load": "SIGKILL", "killed_at_completion": "SIGSEGV"}.
 It proves what converge does with an engine's process, port, health and exit. It proves nothing about inference.
 Strict: an unknown flag is an error, as in the real one.
 """
@@ -40,11 +41,17 @@ class Engine:
 
     def load(self) -> None:
         time.sleep(self.behaviour.get("load_s", 0.0))
+        self.die("killed_after_load")
         if "exit_after_load" in self.behaviour:
-            print("error: the stand-in was told to fail", flush=True)
+            print(self.behaviour.get("last_words", "error: the stand-in was told to fail"), flush=True)
             os._exit(self.behaviour["exit_after_load"])
         self.loaded.set()
         print("main: model loaded", flush=True)
+
+    def die(self, when: str) -> None:
+        """End as by somebody else's signal, if this is when it was told to."""
+        if when in self.behaviour:
+            os.kill(os.getpid(), signal.Signals[self.behaviour[when]])
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -69,6 +76,7 @@ class Handler(BaseHTTPRequestHandler):
                 engine.busy -= 1
 
     def _complete(self, request: dict[str, Any], behaviour: dict[str, Any]) -> None:
+        self.server.engine.die("killed_at_completion")
         if behaviour.get("status", 200) != 200:
             self._send(behaviour["status"], {"error": {"message": "told to fail"}})
             return

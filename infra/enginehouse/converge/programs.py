@@ -16,7 +16,8 @@ from enginehouse.render.templates import render
 
 START = "start"
 GREETING = "enginehouse: "
-"""How each start of a program begins its log, so that a failure shows the lines of this start only."""
+"""How each start of a program begins its log; the line ends with the process id, so a failure shows its own lines."""
+_PROCESS = ", process "
 PRIVATE = 0o600
 
 
@@ -36,6 +37,23 @@ def start_script(folder: str, mark: str, greeting: str, command: Iterable[str], 
     exports = [f"{name}={shlex.quote(value)}" for name, value in env.items()]
     text = render("supervisor/start.sh.j2", mark=mark, greeting=greeting, exports=exports, command=shlex.join(command))
     return Placed(path=f"{folder}/{START}", content=text, mode=PRIVATE)
+
+
+def lines_of_start(log: str, pid: int | None = None) -> tuple[str, ...]:
+    """What one start of a program said: the one with that process id, else the last that said anything.
+
+    A program that crashes is started again at once, so a log may end with a start that has not said anything yet.
+    """
+    starts: list[tuple[str, list[str]]] = [("", [])]
+    for line in log.splitlines():
+        if line.startswith(GREETING):
+            starts.append((line, []))
+        elif line.strip():
+            starts[-1][1].append(line)
+    mine = [said for greeting, said in starts if pid and greeting.endswith(f"{_PROCESS}{pid}")]
+    same = _without_process(starts[-1][0])
+    spoken = mine or [said for greeting, said in starts if said and _without_process(greeting) == same]
+    return tuple(spoken[-1]) if spoken else ()
 
 
 def program_file(
@@ -89,3 +107,8 @@ def choose_tool(facts: Facts, name: str, host: str, wanted: str, fits: Callable[
         f"{host}: {name} is there, but in another version",
         reasons=(f"wanted: {wanted}", f"found: {found.path}, which says {said[0] if said else 'nothing'!r}"),
     )
+
+
+def _without_process(greeting: str) -> str:
+    """What all starts of one release have in common."""
+    return greeting.rpartition(_PROCESS)[0]

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from enginehouse.converge import completion
 from enginehouse.converge.ask import Answer
-from enginehouse.converge.waits import completion_text
 from enginehouse.converge.work import Work
 from enginehouse.errors import ConvergeFailed
 from enginehouse.planner.parts import EndpointPart
@@ -25,7 +25,7 @@ SETTLE_S = 3.0
 2026-11, 2.8.25)."""
 SETTLE_POLL_S = 0.1
 WRONG_KEY = Secret("enginehouse-proof-that-a-wrong-key-is-refused")
-TOKENS = 8
+STREAMED_TOKENS = 8
 REFUSALS = ("a request without a key", "a request with a wrong key")
 """Asked first; who does not refuse these is not our gateway, and gets no key of ours."""
 
@@ -76,7 +76,7 @@ def _checks(part: EndpointPart, secrets: Mapping[str, Secret], *, thorough: bool
         yield f"the list of models for {name}", partial(_lists_models, part, key)
     key = next(iter(keys.values()))
     for model in part.models:
-        yield f"an answer of {model}", partial(_answers, part.url, key, model, TOKENS if thorough else 1)
+        yield f"an answer of {model}", partial(_speaks if thorough else _answers, part.url, key, model)
         if thorough:
             yield f"a stream of {model}", partial(_streams, part.url, key, model)
 
@@ -103,26 +103,40 @@ def _lists_models(part: EndpointPart, key: Secret | None) -> str | None:
     return f"it lacks {', '.join(missing)}" if missing else None
 
 
-def _answers(url: str, key: Secret | None, model: str, tokens: int) -> str | None:
-    answer = _ask(url, "POST", "/v1/chat/completions", key, _request(model, tokens, stream=False), ANSWER_S)
-    if answer.status == 200 and completion_text(answer):
-        return None
-    return f"expected a completion, got {_said(answer)}"
+def _speaks(url: str, key: Secret | None, model: str) -> str | None:
+    """Whether an answer is one that a working model may give."""
+    wrong: str | None = None
+    for tokens in completion.TRIES:
+        answer, said = _complete(url, key, model, tokens)
+        if said is None:
+            return f"expected a completion, got {_said(answer)}"
+        wrong = completion.nonsense(said)
+        if wrong is None:
+            return None
+    return f"it {wrong}: {_said(answer)}"
+
+
+def _answers(url: str, key: Secret | None, model: str) -> str | None:
+    """Whether a completion comes; one token is too little to judge what it says."""
+    answer, said = _complete(url, key, model, 1)
+    return None if said is not None else f"expected a completion, got {_said(answer)}"
+
+
+def _complete(url: str, key: Secret | None, model: str, tokens: int) -> tuple[Answer, str | None]:
+    """The answer and what it says; None if it is no completion."""
+    answer = _ask(url, "POST", completion.PATH, key, completion.request(model, tokens), ANSWER_S)
+    return answer, completion.text(answer.json()) if answer.status == 200 else None
 
 
 def _streams(url: str, key: Secret | None, model: str) -> str | None:
-    answer = _ask(url, "POST", "/v1/chat/completions", key, _request(model, TOKENS, stream=True), ANSWER_S)
+    request = completion.request(model, STREAMED_TOKENS, stream=True)
+    answer = _ask(url, "POST", completion.PATH, key, request, ANSWER_S)
     if answer.status != 200:
         return f"expected a stream, got {_said(answer)}"
     events = [line[6:] for line in answer.body.decode(errors="replace").splitlines() if line.startswith("data: ")]
     if not events or events[-1] != "[DONE]":
         return "it did not end with [DONE]"
     return None if len(events) > 1 else "it was empty"
-
-
-def _request(model: str, tokens: int, *, stream: bool) -> dict[str, Any]:
-    message = {"role": "user", "content": "Say hello."}
-    return {"model": model, "messages": [message], "max_tokens": tokens, "stream": stream}
 
 
 def _ask(

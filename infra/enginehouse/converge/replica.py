@@ -284,6 +284,7 @@ def _program(runner: Runner, title: str, file: Placed) -> StartProgram:
 def _become_ready(replica: Replica, runner: Runner, title: str) -> BecomeReady:
     return BecomeReady(
         title=title,
+        engine=replica.engine.name,
         program=runner.program,
         port=runner.port,
         health_path=replica.engine.health_path,

@@ -87,6 +87,8 @@ class StopProgram(Step):
 class BecomeReady(Step):
     """Wait until an engine is healthy and has given one real completion. Fails at once when it exits."""
 
+    engine: str
+    """Whose known failures explain its log."""
     program: str
     port: int
     health_path: str

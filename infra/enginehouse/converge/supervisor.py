@@ -5,6 +5,8 @@ Methods and fault codes: supervisor 4.3.0, supervisor/rpcinterface.py and superv
 
 from __future__ import annotations
 
+import re
+import signal
 import xmlrpc.client
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ ANSWER_S = 10.0
 STOP_S = 60.0
 """Longer than the `stopwaitsecs` of any program we write."""
 POLL_S = 0.05
+LOG_BYTES = 16_384
+"""Of the supervisor's own log, enough for the starts and ends of some minutes."""
 _BAD_NAME = 10
 _STILL_RUNNING = 91
 
@@ -53,6 +57,19 @@ class SupervisorFault(EnginehouseError):
 class ProgramInfo:
     state: State
     pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a process ended by itself: one of the two is set."""
+
+    status: int | None = None
+    signal: str | None = None
+
+    def __str__(self) -> str:
+        if self.signal is None:
+            return f"it exited with status {self.status}"
+        return f"it was ended by signal {signal.Signals[self.signal].value} ({self.signal})"
 
 
 class Supervisor:
@@ -104,6 +121,13 @@ class Supervisor:
             raise
         return ProgramInfo(state=State(found["state"]), pid=found["pid"])
 
+    def ending(self, program: str, pid: int | None) -> Ending | None:
+        """How `program` ended by itself last; with `pid`, how that process did. None if the supervisor's log lacks it.
+
+        The answer to `info` knows no signal, and no status of a program that ended within its first second.
+        """
+        return ending(self._call("supervisor.readLog", -LOG_BYTES, 0), program, pid)
+
     def _call(self, method: str, *arguments: Any) -> Any:
         answer = ask(
             self._connector,
@@ -121,3 +145,20 @@ class Supervisor:
         except xmlrpc.client.Fault as fault:
             raise SupervisorFault(fault.faultCode, fault.faultString) from None
         return values[0]
+
+
+def ending(log: str, program: str, pid: int | None) -> Ending | None:
+    """`Supervisor.ending`, from the log's text (supervisor 4.3.0, supervisor/process.py, read 2026-11)."""
+    name = re.escape(program)
+    line = re.compile(
+        rf" spawned: '{name}' with pid (?P<pid>\d+)$"
+        rf"| exited: {name} \((?:exit status (?P<status>\d+)|terminated by (?P<signal>SIG\w+))",
+        re.MULTILINE,
+    )
+    running, found = None, None
+    for event in line.finditer(log):
+        if event["pid"]:
+            running = int(event["pid"])
+        elif pid in (None, running):
+            found = Ending(status=int(event["status"]) if event["status"] else None, signal=event["signal"])
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from enginehouse.catalog.explain import reasons
 from enginehouse.converge import scripts
 from enginehouse.converge.steps import AwaitGateway, Placed, Reload, Seat, SetServers
 from enginehouse.converge.work import Work
@@ -74,9 +75,9 @@ def _until(work: Work, step: AwaitGateway | Reload, done: Callable[[], bool], fa
     while not _answers(done):
         info = work.supervisor.info(step.program)
         if info is None or info.state.has_ended():
-            raise ConvergeFailed("the gateway exited", reasons=work.log_tail(step.log))
+            raise ConvergeFailed("the gateway exited", reasons=reasons(work.log(step.log)))
         if work.now() >= until:
-            raise ConvergeFailed(f"the gateway: {failure} within {START_S:g} s", reasons=work.log_tail(step.log))
+            raise ConvergeFailed(f"the gateway: {failure} within {START_S:g} s", reasons=reasons(work.log(step.log)))
         work.pause(POLL_S)
 
 

@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import json
 
+from enginehouse.catalog.explain import reasons
+from enginehouse.converge import completion
 from enginehouse.converge.ask import Answer, ask
 from enginehouse.converge.steps import BecomeReady, WaitIdle
+from enginehouse.converge.supervisor import Ending, SupervisorFault
 from enginehouse.converge.work import Work
-from enginehouse.errors import ConnectorError, ConvergeFailed, Unreachable
+from enginehouse.errors import ConnectorError, ConvergeFailed
 from enginehouse.render.templates import render
 
 HEALTH_ANSWER_S = 5.0
 FIRST_POLL_S, LONGEST_POLL_S = 0.1, 1.0
 """Small models load in a tenth of a second, large ones in minutes."""
-COMPLETION_TOKENS = 8
+NOTICED_S = 2.0
+"""The supervisor looks for ended processes once a second."""
+NOTICED_POLL_S = 0.05
+SHOWN_CHARACTERS = 300
+"""Of an answer that is none."""
 
 
 def become_ready(work: Work, step: BecomeReady) -> None:
     """Wait for health 200, then for one real completion; both together within the step's time."""
-    until = work.now() + step.within_s
-    pid = _alive(work, step, None)
-    poll_s = FIRST_POLL_S
-    while (status := _health(work, step)) != 200:
-        left = until - work.now()
-        if left <= 0:
-            raise _failed(work, step, f"it was not ready within {step.within_s} s (health: {status or 'no answer'})")
-        work.tell(f"waiting for ready, {step.within_s - left:.0f} s of {step.within_s} s")
-        work.pause(min(poll_s, left))
-        poll_s = min(poll_s * 1.5, LONGEST_POLL_S)
-        pid = _alive(work, step, pid)
-    work.tell("asking for a first completion")
-    _complete(work, step, max(1.0, until - work.now()))
+    _Start(work, step).become_ready()
 
 
 def wait_idle(work: Work, step: WaitIdle) -> None:
@@ -40,62 +35,92 @@ def wait_idle(work: Work, step: WaitIdle) -> None:
         work.notice(f"requests were still running after {step.within_s} s of draining and are cut off")
 
 
-def _alive(work: Work, step: BecomeReady, pid: int | None) -> int:
-    """The engine's process id. Raises `ConvergeFailed` if it ended, also if the supervisor has started it again."""
-    info = work.supervisor.info(step.program)
-    if info is None or info.state.has_ended() or pid not in (None, info.pid):
-        raise _failed(work, step, "it exited while it was starting")
-    return info.pid
+class _Start:
+    """One start of an engine. Its process is the one seen first: one that the supervisor started again is a failure."""
 
+    def __init__(self, work: Work, step: BecomeReady) -> None:
+        self._work = work
+        self._step = step
+        self._pid: int | None = None
+        self._until = work.now() + step.within_s
 
-def _health(work: Work, step: BecomeReady) -> int:
-    """The status of the health request; 0 without an answer."""
-    try:
-        answer = _ask(work, step, "GET", step.health_path, None, HEALTH_ANSWER_S)
-    except ConnectorError:
-        return 0
-    return answer.status
+    def become_ready(self) -> None:
+        work, within_s = self._work, self._step.within_s
+        poll_s = FIRST_POLL_S
+        self._check_alive("while it was starting")
+        while (status := self._health()) != 200:
+            left = self._until - work.now()
+            if left <= 0:
+                raise self._failed(f"it was not ready within {within_s} s (health: {status or 'no answer'})")
+            work.tell(f"waiting for ready, {within_s - left:.0f} s of {within_s} s")
+            work.pause(min(poll_s, left))
+            poll_s = min(poll_s * 1.5, LONGEST_POLL_S)
+            self._check_alive("while it was starting")
+        work.tell("asking for a first completion")
+        self._complete()
+        self._check_alive("after its first completion")
 
+    def _check_alive(self, when: str) -> None:
+        """Raises `ConvergeFailed` if the process ended, also if the supervisor has started the program again."""
+        if not self._is_alive():
+            raise self._failed(f"{self._ending() or 'it exited'} {when}")
 
-def _complete(work: Work, step: BecomeReady, within_s: float) -> None:
-    request = {
-        "model": step.model,
-        "messages": [{"role": "user", "content": "Say hello."}],
-        "max_tokens": COMPLETION_TOKENS,
-        "stream": False,
-    }
-    body = json.dumps(request).encode()
-    try:
-        answer = work.patiently(lambda: _ask(work, step, "POST", "/v1/chat/completions", body, within_s))
-    except ConnectorError as err:
-        raise _failed(work, step, "it gave no answer to a first completion") from err
-    if answer.status != 200 or not completion_text(answer):
-        said = answer.body[:300].decode(errors="replace")
-        raise _failed(work, step, f"its first completion was HTTP {answer.status}: {said}")
+    def _is_alive(self) -> bool:
+        info = self._work.supervisor.info(self._step.program)
+        if info is None or info.state.has_ended() or self._pid not in (None, info.pid):
+            return False
+        self._pid = info.pid
+        return True
 
+    def _health(self) -> int:
+        """The status of the health request; 0 without an answer."""
+        try:
+            return self._ask("GET", self._step.health_path, None, HEALTH_ANSWER_S).status
+        except ConnectorError:
+            return 0
 
-def completion_text(answer: Answer) -> str:
-    """What a chat completion says, a reasoning part included; empty if it says nothing or is no completion."""
-    data = answer.json()
-    try:
-        message = data["choices"][0]["message"]
-        return str(message.get("content") or message.get("reasoning_content") or "")
-    except (TypeError, KeyError, IndexError, AttributeError):
-        return ""
+    def _complete(self) -> None:
+        """Raises `ConvergeFailed` unless the engine says something that a model may say."""
+        wrong = said = ""
+        for tokens in completion.TRIES:
+            said = self._say(tokens)
+            wrong = completion.nonsense(said) or ""
+            if not wrong:
+                return
+        raise self._failed(f"its first completion {wrong}: {said[:SHOWN_CHARACTERS]!r}")
 
+    def _say(self, tokens: int) -> str:
+        body = json.dumps(completion.request(self._step.model, tokens)).encode()
+        within_s = max(1.0, self._until - self._work.now())
+        try:
+            answer = self._work.patiently(lambda: self._ask("POST", completion.PATH, body, within_s))
+        except ConnectorError as err:
+            self._await_ending("at its first completion")
+            raise self._failed("it gave no answer to a first completion") from err
+        said = completion.text(answer.json()) if answer.status == 200 else None
+        if said is None:
+            body_text = answer.body[:SHOWN_CHARACTERS].decode(errors="replace")
+            raise self._failed(f"its first completion was HTTP {answer.status}: {body_text}")
+        return said
 
-def _ask(work: Work, step: BecomeReady, method: str, path: str, body: bytes | None, deadline_s: float) -> Answer:
-    headers = {"Content-Type": "application/json"} if body else {}
-    address = f"tcp:127.0.0.1:{step.port}"
-    return ask(work.connector, address, method, path, body=body, headers=headers, deadline_s=deadline_s)
+    def _await_ending(self, when: str) -> None:
+        """`_check_alive` for a process that may just have died and not have been missed yet."""
+        until = self._work.now() + NOTICED_S
+        while self._work.now() < until:
+            self._check_alive(when)
+            self._work.pause(NOTICED_POLL_S)
 
+    def _ask(self, method: str, path: str, body: bytes | None, deadline_s: float) -> Answer:
+        headers = {"Content-Type": "application/json"} if body else {}
+        address = f"tcp:127.0.0.1:{self._step.port}"
+        return ask(self._work.connector, address, method, path, body=body, headers=headers, deadline_s=deadline_s)
 
-def _failed(work: Work, step: BecomeReady, what: str) -> ConvergeFailed:
-    return ConvergeFailed(f"the engine did not start: {what}", reasons=_last_words(work, step))
+    def _ending(self) -> Ending | None:
+        try:
+            return self._work.supervisor.ending(self._step.program, self._pid)
+        except (ConnectorError, SupervisorFault):
+            return None
 
-
-def _last_words(work: Work, step: BecomeReady) -> tuple[str, ...]:
-    try:
-        return work.log_tail(step.log)
-    except Unreachable:
-        return ()
+    def _failed(self, what: str) -> ConvergeFailed:
+        log = self._work.log(self._step.log, self._pid)
+        return ConvergeFailed(f"the engine did not start: {what}", reasons=reasons(log, what, self._step.engine))

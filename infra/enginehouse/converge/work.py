@@ -10,19 +10,20 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
+from enginehouse.catalog.explain import reasons
 from enginehouse.connectors.base import Connector, Result
 from enginehouse.converge.context import Context
 from enginehouse.converge.lease import LEASE_LOST, mutating
 from enginehouse.converge.places import Places
-from enginehouse.converge.programs import GREETING
+from enginehouse.converge.programs import lines_of_start
 from enginehouse.converge.steps import SCRIPT_DEADLINE_S
 from enginehouse.converge.supervisor import Supervisor
-from enginehouse.errors import ConvergeFailed, LeaseHeld
+from enginehouse.errors import ConnectorError, ConvergeFailed, LeaseHeld
 
 T = TypeVar("T")
 
-LOG_LINES = 20
-"""How many last lines of an engine's log a failure shows."""
+LOG_LINES = 500
+"""How much of a program's log is read to find out why it failed: usage texts and traces run to a hundred lines."""
 SHARE_S = 0.25
 """How often the progress of a transfer is shown: a person can't read faster."""
 _TICK_S = 0.1
@@ -89,7 +90,7 @@ class Work:
         result = self.run(script, stdin=stdin, deadline_s=deadline_s)
         if result.returncode != 0:
             said = (result.stderr.strip() or result.stdout.strip()).splitlines()
-            raise ConvergeFailed(f"{title} failed", reasons=said[-LOG_LINES:] or (f"exit code {result.returncode}",))
+            raise ConvergeFailed(f"{title} failed", reasons=reasons(said) or (f"exit code {result.returncode}",))
         return result
 
     def patiently(self, call: Callable[[], T]) -> T:
@@ -108,13 +109,14 @@ class Work:
             self.check()
         return future.result()
 
-    def log_tail(self, log: str) -> tuple[str, ...]:
-        """The last lines of a program's log since its last start; none if it can't be read."""
-        script = f"tail -n 500 {shlex.quote(log)} 2>/dev/null"
-        result = self.connector.run(script, deadline_s=SCRIPT_DEADLINE_S)
-        lines = [line for line in result.stdout.splitlines() if line.strip()]
-        starts = [index for index, line in enumerate(lines) if line.startswith(GREETING)]
-        return tuple(lines[starts[-1] + 1 if starts else 0 :][-LOG_LINES:])
+    def log(self, file: str, pid: int | None = None) -> tuple[str, ...]:
+        """What a program said as the process `pid`, or in its last start that said anything; nothing if unreadable."""
+        script = f"tail -n {LOG_LINES} {shlex.quote(file)} 2>/dev/null"
+        try:
+            result = self.connector.run(script, deadline_s=SCRIPT_DEADLINE_S)
+        except ConnectorError:
+            return ()
+        return lines_of_start(result.stdout, pid)
 
     def tell_share(self, done: int, total: int) -> None:
         """Show how far a transfer is, some times a second at most."""
