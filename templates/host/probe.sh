@@ -1,15 +1,19 @@
-# Facts of one machine, one `key<TAB>base64` line each. Nothing here writes.
-# Needs: POSIX sh, coreutils, grep with -z, awk, curl; Linux' /proc.
+# Facts of one machine. Nothing here writes.
+# Needs: POSIX sh, coreutils, grep with -z and -o, find with -printf, awk, curl; Linux' /proc.
+# A new process costs more than what most of them do here, so the shell itself does what it can.
 LC_ALL=C
 export LC_ALL
 tab=$(printf '\t')
 newline='
 '
 
-fact() { # KEY, value on stdin
-    printf '%s\t' "$1"
-    base64 -w 0
-    echo
+key() { # NAME: what is written from now on is its value
+    printf '\0%s\t' "$1"
+}
+
+yes() { # NAME
+    key "$1"
+    echo yes
 }
 
 find_state() { # sets `state`
@@ -20,92 +24,117 @@ find_state() { # sets `state`
     else
         state=${XDG_STATE_HOME:-$HOME/.local/state}/enginehouse
     fi
+    key state
+    printf '%s' "$state"
 }
 
 machine() {
-    printf '%s' "$state" | fact state
-    seed=$(cat /etc/machine-id 2>/dev/null)
+    seed=
+    [ ! -r /etc/machine-id ] || read -r seed </etc/machine-id
     if [ -n "$seed" ]; then
-        printf 'enginehouse:%s' "$seed" | sha256sum | cut -c 1-32 | fact machine
+        key machine
+        printf 'enginehouse:%s' "$seed" | sha256sum
     elif [ -s "$state/host/machine-id" ]; then
-        fact machine <"$state/host/machine-id"
+        text_of machine "$state/host/machine-id"
     fi
-    awk '$1 == "MemAvailable:" { print int($2 / 1024) }' /proc/meminfo | fact memory_mib
+    while read -r name size _; do
+        [ "$name" != MemAvailable: ] || { key memory_mib; echo $((size / 1024)); break; }
+    done </proc/meminfo
 }
 
 text_of() { # KEY FILE
-    [ ! -f "$2" ] || fact "$1" <"$2"
+    [ ! -f "$2" ] || { key "$1"; cat "$2"; }
 }
 
-files_below() { # FOLDER...: digest and mode of every file except logs and what changes while running
-    find "$@" -type d \( -name log -o -name run \) ! -path "$1" -prune -o -type f -exec sha256sum {} + 2>/dev/null | fact files
-    find "$@" -type d \( -name log -o -name run \) ! -path "$1" -prune -o -type f -exec stat -c '%a %n' {} + 2>/dev/null | fact modes
+files_below() { # FOLDER...: digest, and mode, of every file except logs and what changes while running
+    key files
+    find "$@" -type d \( -name log -o -name run \) ! -path "$1" -prune -o \
+        -type f -exec sha256sum {} + -exec stat -c 'mode %a %n' {} + 2>/dev/null
 }
 
 processes() { # STACK: pid, parent, seconds since start, program mark, release; sets `pids`
     read -r uptime _ </proc/uptime
-    ticks=$(getconf CLK_TCK)
-    pids= table=
-    for file in $(grep -lsza "^ENGINEHOUSE_PROGRAM=$1/" /proc/[0-9]*/environ); do
-        pid=${file#/proc/}
-        pid=${pid%/environ}
-        marks=$newline$(tr '\0' '\n' 2>/dev/null <"$file" | grep '^ENGINEHOUSE_')$newline
-        case $marks in *"${newline}ENGINEHOUSE_STATE=$state$newline"*) ;; *) continue ;; esac
-        read -r line 2>/dev/null <"/proc/$pid/stat" || continue
-        program=${marks#*"${newline}ENGINEHOUSE_PROGRAM="}
-        case $marks in
-            *"${newline}ENGINEHOUSE_RELEASE="*) release=${marks#*"${newline}ENGINEHOUSE_RELEASE="} ;;
-            *) release= ;;
-        esac
-        # The command's name, which may hold blanks and brackets, ends at the last bracket.
-        set -- ${line##*) }
+    pids= table=$(marked "$1")
+    key processes
+    set -f
+    IFS=$newline
+    for line in $table; do
+        pid=${line%%"$tab"*}
+        { read -r stat <"/proc/$pid/stat"; } 2>/dev/null || continue
         pids="$pids $pid"
-        table="$table$pid$tab$2$tab$((${uptime%.*} - ${20} / ticks))$tab${program%%"$newline"*}$tab${release%%"$newline"*}$newline"
+        # The command's name, which may hold blanks and brackets, ends at the last bracket.
+        IFS=' '
+        set -- ${stat##*) }
+        # Start times count in hundredths on every machine that Linux runs engines on (USER_HZ).
+        printf '%s\n' "$pid$tab$2$tab$((${uptime%.*} - ${20} / 100))$tab${line#*"$tab"}"
     done
-    printf '%s' "$table" | fact processes
+    unset IFS
+    set +f
+}
+
+marked() { # STACK: pid, program mark, release of its processes in this state folder
+    grep -EHszoa '^ENGINEHOUSE_(PROGRAM|RELEASE|STATE)=.*' /proc/[0-9]*/environ | tr '\0' '\n' |
+        state=$state awk -v stack="$1/" '
+            { colon = index($0, ":"); equals = index($0, "=")
+              split($0, path, "/"); pid = path[3]
+              value[pid, substr($0, colon + 13, equals - colon - 13)] = substr($0, equals + 1); pids[pid] }
+            END { for (pid in pids)
+                if (value[pid, "STATE"] == ENVIRON["state"] && index(value[pid, "PROGRAM"], stack) == 1)
+                    print pid "\t" value[pid, "PROGRAM"] "\t" value[pid, "RELEASE"] }'
 }
 
 listeners() { # PORT...: port, pid, program name of whoever listens there
-    awk -v wanted=" $* " '
+    key listeners
+    sockets=$(awk -v wanted=" $* " '
         BEGIN { for (i = 0; i < 16; i++) digit[substr("0123456789ABCDEF", i + 1, 1)] = i }
         $4 == "0A" {
             hex = substr($2, length($2) - 3); port = 0
             for (i = 1; i <= 4; i++) port = port * 16 + digit[substr(hex, i, 1)]
-            if (index(wanted, " " port " ") && !(port in seen)) { seen[port] = 1; print port, $10 }
-        }' /proc/net/tcp /proc/net/tcp6 2>/dev/null |
-    while read -r port inode; do
-        owner=$(socket_owner "$inode")
-        printf '%s\t%s\t%s\n' "$port" "$owner" "$(cat "/proc/$owner/comm" 2>/dev/null)"
+            if (index(wanted, " " port " ") && !(port in seen)) { seen[port] = 1; print port "/" $10 }
+        }' /proc/net/tcp /proc/net/tcp6 2>/dev/null)
+    [ -n "$sockets" ] || return 0
+    set --
+    for pid in $pids; do set -- "$@" "/proc/$pid/fd"; done
+    ours=
+    [ $# = 0 ] || ours=$(find "$@" -lname 'socket:*' -printf '%l %h\n' 2>/dev/null)
+    for socket in $sockets; do
+        owner_of "${socket#*/}"
+        name=
+        [ -z "$owner" ] || read -r name 2>/dev/null <"/proc/$owner/comm"
+        printf '%s\n' "${socket%/*}$tab$owner$tab$name"
     done
 }
 
-socket_owner() { # INODE: our own programs first, because a search through every process is slow
-    for pid in $pids; do
-        if ls -l "/proc/$pid/fd" 2>/dev/null | grep -qF "socket:[$1]"; then
-            echo "$pid"
-            return
-        fi
-    done
-    find /proc/[0-9]*/fd -lname "socket:\[$1\]" 2>/dev/null | head -n 1 | cut -d / -f 3
+owner_of() { # INODE; sets `owner`, our own programs first, because a search through every process is slow
+    case $ours in
+        *"socket:[$1] "*)
+            owner=${ours#*"socket:[$1] /proc/"}
+            owner=${owner%%/*}
+            ;;
+        *) owner=$(find /proc/[0-9]*/fd -lname "socket:\[$1\]" 2>/dev/null | head -n 1 | cut -d / -f 3) ;;
+    esac
 }
 
-answers() { # HEALTH_PATH PORT...: port and HTTP status of each, 000 if nothing answers
+answers() { # HEALTH_PATH PORT...: address and HTTP status of each, 000 if nothing answers
+    key health
     path=$1
     shift
     for port; do
         set -- "$@" -o /dev/null "http://127.0.0.1:$port$path"
         shift
     done
-    curl -q -s -m 3 --noproxy '*' -w '%{url_effective} %{http_code}\n' "$@" | sed 's|^http://[^:]*:\([0-9]*\)[^ ]*|\1|'
+    curl -q -s -m 3 --noproxy '*' -w '%{url_effective} %{http_code}\n' "$@"
 }
 
 gateway_stats() { # FILE with the metrics port
     [ -f "$1" ] || return 0
-    curl -q -s -m 3 --noproxy '*' "http://127.0.0.1:$(cat "$1")/stats;csv"
+    read -r port <"$1"
+    key stats
+    curl -q -s -m 3 --noproxy '*' "http://127.0.0.1:$port/stats;csv"
 }
 
-stat_of() { # FILE: what changes when its content does
-    stat -L -c '%s %Y %i' "$1" 2>/dev/null
+stat_of() { # FILE...: what changes when its content does
+    stat -L -c '%s %Y %i' "$@" 2>/dev/null
 }
 
 tool() { # CACHE NAME VERSION_ARG...: path, stat, version; the program is asked only if the cache does not know exactly this file
@@ -114,22 +143,25 @@ tool() { # CACHE NAME VERSION_ARG...: path, stat, version; the program is asked 
     path=$(command -v "$name" 2>/dev/null) && path=$(readlink -f "$path") || return 0
     stat=$(stat_of "$path")
     version=
-    if [ -f "$cache" ]; then
-        version=$(awk -F "$tab" -v n="$name" -v p="$path" -v s="$stat" '$1 == n && $2 == p && $3 == s { print $4 }' "$cache")
-    fi
+    [ ! -f "$cache" ] || while IFS=$tab read -r n p s v; do
+        [ "$n$tab$p$tab$s" != "$name$tab$path$tab$stat" ] || version=$v
+    done <"$cache"
     [ -n "$version" ] || version=$(timeout 20 "$path" "$@" 2>&1 </dev/null | head -n 40 | base64 -w 0)
-    printf '%s\t%s\t%s\t%s\n' "$name" "$path" "$stat" "$version" | fact "tool.$name"
+    key "tool.$name"
+    printf '%s\t%s\t%s\t%s\n' "$name" "$path" "$stat" "$version"
 }
 
 kept_tools() { # CACHE: the lines whose file is still exactly the same
     [ -f "$1" ] || return 0
+    key kept_tools
     while IFS=$tab read -r name path stat version; do
         [ "$(stat_of "$path")" != "$stat" ] || printf '%s\t%s\t%s\t%s\n' "$name" "$path" "$stat" "$version"
     done <"$1"
 }
 
-free_mib() { # FOLDER that may not exist yet
+disk() { # FOLDER that may not exist yet
     folder=$1
     while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
+    key disk_mib
     df -Pk "$folder" | awk 'NR == 2 { print int($4 / 1024) }'
 }

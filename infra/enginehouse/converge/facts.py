@@ -1,4 +1,4 @@
-"""What is on a machine: the probe's lines, parsed. Pure; a key that is absent means the thing is absent."""
+"""What is on a machine: the probe's answer, parsed. Pure; a key that is absent means the thing is absent."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from enginehouse.converge.manifest import Damaged, Manifest, from_json
 from enginehouse.converge.places import SUPERVISOR
@@ -107,7 +108,7 @@ class Facts:
 
 
 def parse(text: str, stack: str) -> Facts:
-    """The probe's output as facts. Raises `BadProbe` for anything that is not `key<TAB>base64`."""
+    """The probe's output as facts. Raises `BadProbe` if there is none in it."""
     values = dict(_pairs(text))
     if "state" not in values:
         raise BadProbe("the probe's answer names no state folder")
@@ -116,14 +117,14 @@ def parse(text: str, stack: str) -> Facts:
     others = {key.partition(".")[2]: _manifest(value) for key, value in values.items() if key.startswith("manifest.")}
     return Facts(
         state=values["state"],
-        machine=values.get("machine", "").strip() or None,
+        machine=values.get("machine", "").strip()[:32] or None,
         memory_mib=int(values["memory_mib"]),
         disk_mib=int(values["disk_mib"]) if "disk_mib" in values else None,
         manifest=manifest if isinstance(manifest, Manifest) else None,
         damaged=manifest if isinstance(manifest, Damaged) else None,
         former=former if isinstance(former, Manifest) else None,
         others={name: found for name, found in others.items() if isinstance(found, Manifest)},
-        files=dict(_files(values.get("files", ""), values.get("modes", ""))),
+        files=dict(_files(values.get("files", ""))),
         processes=tuple(_processes(values.get("processes", ""), stack)),
         listeners={found.port: found for found in _listeners(values.get("listeners", ""))},
         health=dict(_health(values.get("health", ""))),
@@ -135,14 +136,17 @@ def parse(text: str, stack: str) -> Facts:
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.splitlines():
-        key, tab, encoded = line.partition("\t")
-        try:
-            value = base64.b64decode(encoded, validate=True).decode(errors="replace")
-        except binascii.Error as err:
-            raise BadProbe(f"the probe's line {line[:80]!r} is not key and base64") from err
-        if not tab:
-            raise BadProbe(f"the probe's line {line[:80]!r} is not key and base64")
+    """Each fact, from the last line: what a shell's start files print comes before it."""
+    line = text.rstrip("\n").rpartition("\n")[2]
+    word, _, encoded = line.partition("\t")
+    try:
+        decoded = base64.b64decode(encoded, validate=True).decode(errors="replace")
+    except binascii.Error as err:
+        raise BadProbe(f"the probe's answer {line[:80]!r} is not base64") from err
+    if word != "facts":
+        raise BadProbe(f"the probe's answer {line[:80]!r} holds no facts")
+    for fact in decoded.split("\0")[1:]:
+        key, _, value = fact.partition("\t")
         yield key, value
 
 
@@ -150,9 +154,12 @@ def _manifest(text: str | None) -> Manifest | Damaged | None:
     return None if text is None else from_json(text)
 
 
-def _files(digests: str, modes: str) -> Iterator[tuple[str, Stored]]:
-    bits = {path: int(mode, 8) for mode, path in (line.split(" ", 1) for line in modes.splitlines())}
-    for line in digests.splitlines():
+def _files(text: str) -> Iterator[tuple[str, Stored]]:
+    """Files that vanished between the two looks at them are left out."""
+    lines = text.splitlines()
+    modes = (line.split(" ", 2) for line in lines if line.startswith("mode "))
+    bits = {path: int(mode, 8) for _, mode, path in modes}
+    for line in (line for line in lines if not line.startswith("mode ")):
         digest, path = line.split("  ", 1)
         if path in bits:
             yield path, Stored(sha256=digest, mode=bits[path])
@@ -173,8 +180,8 @@ def _listeners(text: str) -> Iterator[Listener]:
 
 def _health(text: str) -> Iterator[tuple[int, int]]:
     for line in text.splitlines():
-        port, status = line.split()
-        yield int(port), int(status)
+        address, status = line.split()
+        yield int(urlsplit(address).port or 0), int(status)
 
 
 def _tools(text: str) -> Iterator[Tool]:

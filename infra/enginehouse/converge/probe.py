@@ -23,9 +23,9 @@ VERSION_ARGS: Mapping[str, tuple[str, ...]] = {"haproxy": ("-v",)}
 
 def probe(part: Part) -> str:
     """The script for `part`. It writes nothing and needs no stdin."""
-    lines = [render("host/probe.sh"), "find_state", "machine"]
-    lines += _common(part)
-    lines += _KINDS[type(part)](part)
+    facts = ("find_state", "machine", *_common(part), *_KINDS[type(part)](part))
+    # One encoding around everything: no answer of a program can be taken for another fact.
+    lines = (render("host/probe.sh"), "facts() {", *facts, "}", "printf 'facts\\t'", "facts | base64 -w 0", "echo")
     return "\n".join(lines) + "\n"
 
 
@@ -38,7 +38,7 @@ def on_machine(path: str) -> str:
 
 def _common(part: Part) -> Iterator[str]:
     places = _places(part)
-    yield f"[ ! -d {places.part} ] || echo yes | fact folder"
+    yield f"[ ! -d {places.part} ] || yes folder"
     yield f"text_of manifest {places.manifest}"
     if part.renamed_from:
         yield f"text_of former {places.other(part.renamed_from).manifest}"
@@ -48,22 +48,22 @@ def _common(part: Part) -> Iterator[str]:
 def _host(part: HostPart) -> Iterator[str]:
     places = _places(part)
     yield f"files_below {places.part}"
-    yield f"free_mib {_STATE} | fact disk_mib"
-    yield "printf '%s' \"$(id -un)\" | fact user"
-    yield "printf '%s' \"$HOME\" | fact home"
-    yield "printf '%s' \"$PATH\" | fact path"
+    yield f"disk {_STATE}"
+    yield "key user; id -un"
+    yield "key home; printf '%s' \"$HOME\""
+    yield "key path; printf '%s' \"$PATH\""
     folders = (_STATE, f"{_STATE}/host", f"{_STATE}/weights", places.stack_folder, *_host_folders(places))
-    yield f"stat -c '%a %n' {' '.join(folders)} 2>/dev/null | fact folders"
-    yield f"[ ! -S {places.supervisor_socket} ] || echo yes | fact socket"
+    yield f"key folders; stat -c '%a %n' {' '.join(folders)} 2>/dev/null"
+    yield f"[ ! -S {places.supervisor_socket} ] || yes socket"
     for name in part.tools:
         yield f"tool {places.tools} {name} {' '.join(VERSION_ARGS.get(name, ('--version',)))}"
 
 
 def _weights(part: WeightsPart) -> Iterator[str]:
     path = on_machine(part.path)
-    yield f"free_mib {_STATE} | fact disk_mib"
-    yield f"stat_of {path} | fact stat"
-    yield f"stat_of {path}.part | fact partial"
+    yield f"disk {_STATE}"
+    yield f"key stat; stat_of {path}"
+    yield f"key partial; stat_of {path}.part"
     yield f"text_of verified {on_machine(record_of(part.sha256, part.path))}"
 
 
@@ -75,27 +75,27 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
     ports = " ".join(str(port) for port in part.ports.values())
     gateway = places.other(part.gateway.part)
     yield f"files_below {places.part} {' '.join(programs)}"
-    yield f"listeners {ports} | fact listeners"
-    yield f"answers {shlex.quote(engine.health_path)} {ports} | fact health"
-    yield f"gateway_stats {metrics_port_file(gateway)} | fact stats"
+    yield f"listeners {ports}"
+    yield f"answers {shlex.quote(engine.health_path)} {ports}"
+    yield f"gateway_stats {metrics_port_file(gateway)}"
     yield f"text_of manifest.{gateway.name} {gateway.manifest}"
-    yield f"stat_of {on_machine(part.weights_path)} | fact weights"
+    yield f"key weights; stat_of {on_machine(part.weights_path)}"
     yield f"text_of verified {on_machine(record_of(part.weights, part.weights_path))}"
     yield f"tool {places.tools} {part.program} {shlex.join(engine.version_args)}"
-    yield f"kept_tools {places.tools} | fact kept_tools"
+    yield f"kept_tools {places.tools}"
 
 
 def _gateway(part: GatewayPart) -> Iterator[str]:
     places = _places(part)
     yield f"files_below {places.part} {places.program_file(part.name)}"
-    yield f"listeners {part.port} {part.metrics_port} | fact listeners"
-    yield f"gateway_stats {metrics_port_file(places)} | fact stats"
-    yield f"readlink {places.part}/current 2>/dev/null | fact current"
-    yield f"[ ! -S {admin_socket(places)} ] || echo yes | fact socket"
+    yield f"listeners {part.port} {part.metrics_port}"
+    yield f"gateway_stats {metrics_port_file(places)}"
+    yield f"key current; readlink {places.part}/current 2>/dev/null"
+    yield f"[ ! -S {admin_socket(places)} ] || yes socket"
     for replica in sorted({server.replica for backend in part.backends for server in backend.servers}):
         yield f"text_of manifest.{replica} {places.other(replica).manifest}"
     yield f"tool {places.tools} haproxy -v"
-    yield f"kept_tools {places.tools} | fact kept_tools"
+    yield f"kept_tools {places.tools}"
 
 
 def _endpoint(part: EndpointPart) -> Iterator[str]:

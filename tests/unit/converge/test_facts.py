@@ -19,7 +19,8 @@ PARTS = PLANS[1024].parts()
 
 def lines(values: Mapping[str, str]) -> str:
     known = {"state": "/s", "machine": "abc\n", "memory_mib": "1000\n"}
-    return "".join(f"{k}\t{base64.b64encode(v.encode()).decode()}\n" for k, v in {**known, **values}.items())
+    text = "".join(f"\0{key}\t{value}" for key, value in {**known, **values}.items())
+    return f"facts\t{base64.b64encode(text.encode()).decode()}\n"
 
 
 def facts(**values: str) -> Facts:
@@ -34,7 +35,7 @@ def test_what_is_absent_is_absent() -> None:
     assert (found.files, found.processes, found.tools) == ({}, (), {})
 
 
-@pytest.mark.parametrize("text", ["state", "state\t%%%", "no tab here\n", "machine\tYQ=="])
+@pytest.mark.parametrize("text", ["facts", "facts\t%%%", "no tab here\n", "state\tYQ==", "facts\tYQ=="])
 def test_what_is_no_probe_is_refused(text: str) -> None:
     """A login banner, a cut line, an answer without a state folder."""
     with pytest.raises(BadProbe):
@@ -43,7 +44,7 @@ def test_what_is_no_probe_is_refused(text: str) -> None:
 
 def test_files_have_digest_and_mode() -> None:
     """Names may hold blanks; a file that vanished between the two looks is left out."""
-    found = facts(files="aa  /s/demo/x y\nbb  /s/demo/gone\n", modes="600 /s/demo/x y\n")
+    found = facts(files="aa  /s/demo/x y\nbb  /s/demo/gone\nmode 600 /s/demo/x y\n")
     assert found.files == {"/s/demo/x y": Stored(sha256="aa", mode=0o600)}
 
 
@@ -83,7 +84,10 @@ def test_a_listener_of_another_user_has_no_name() -> None:
 
 def test_health_of_silence_is_zero() -> None:
     """curl prints 000."""
-    assert facts(health="20001 200\n20002 000\n").health == {20001: 200, 20002: 0}
+    assert facts(health="http://127.0.0.1:20001/health 200\nhttp://127.0.0.1:20002/health 000\n").health == {
+        20001: 200,
+        20002: 0,
+    }
 
 
 def test_a_tool_survives_the_probes_cache() -> None:

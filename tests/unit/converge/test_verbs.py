@@ -66,7 +66,8 @@ def work(context: Context, machine: FakeConnector) -> Work:
 
 
 def answer(values: dict[str, str]) -> str:
-    return "".join(f"{key}\t{base64.b64encode(value.encode()).decode()}\n" for key, value in values.items())
+    text = "".join(f"\0{key}\t{value}" for key, value in values.items())
+    return f"facts\t{base64.b64encode(text.encode()).decode()}\n"
 
 
 def test_nothing_to_do_is_one_script_and_no_lease(machine: FakeConnector, context: Context) -> None:
