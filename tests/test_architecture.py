@@ -28,6 +28,7 @@ PURE = [
     *(PACKAGE / "converge" / f"{name}.py" for name in PURE_CONVERGE),
     PACKAGE / "gateway" / "config.py",
     PACKAGE / "gateway" / "stats.py",
+    PACKAGE / "rollout" / "gate.py",
 ]
 
 

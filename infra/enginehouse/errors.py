@@ -7,6 +7,7 @@ EnginehouseError
 │   └── DeadlineExceeded a command or an answer took longer than it may
 ├── CommandFailed        a command on a machine ended with a non-zero code
 ├── ConvergeFailed       a part is not what the plan says; carries reasons and what serves now
+├── GateClosed           another replica of the deployment failed; this one was left as it is
 ├── LeaseHeld            another run works on this machine; names who and since when
 ├── ChangedElsewhere     the generation moved since it was last seen; names who moved it
 ├── WrongMachine         another machine answers at this address
@@ -87,6 +88,10 @@ class ConvergeFailed(EnginehouseError):
         self.reasons = tuple(reasons)
         self.old_serves = old_serves
         super().__init__(message)
+
+
+class GateClosed(EnginehouseError):
+    """Another replica of the deployment failed, so this one was left as it is."""
 
 
 class LeaseHeld(EnginehouseError):

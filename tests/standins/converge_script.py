@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from enginehouse.converge import Context, Observed, as_inputs
+from enginehouse.converge import Context, Foresight, Observed, as_inputs
+from enginehouse.converge.steps import Effect
 from enginehouse.errors import ChangedElsewhere, ConvergeFailed, Unreachable, WrongMachine
 from enginehouse.planner.parts import EndpointPart, Part
 
@@ -54,6 +55,15 @@ class ScriptedConverge:
             machine["parts"][part.name] = now
         self._note("changed", part)
         return _outputs(part, machine, now)
+
+    def foresee(self, part: Part, context: Context, *, machine_id: str | None = None) -> Foresight:
+        script = self._follow("foresee", part, machine_id)
+        if "unreachable" in script:
+            raise Unreachable(f"{part.host} does not answer")
+        with self._machine() as machine:
+            stands = _place(machine, part) in machine["parts"]
+        effect = Effect.RESTART_BESIDE if stands else Effect.START
+        return Foresight(effect=effect, reason="as scripted", stands=stands)
 
     def observe(self, part: Part, context: Context, *, machine_id: str | None = None) -> Observed | None:
         script = self._follow("observe", part, machine_id)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from enginehouse.connectors import Connectors
 from enginehouse.converge.events import Listener, Notice, Progress
+from enginehouse.converge.gates import Gates
 from enginehouse.converge.lease import Leases
 from enginehouse.converge.run import Clock, Run, SystemClock
 from enginehouse.errors import Cancelled
@@ -31,6 +32,8 @@ class Context:
     cancelled: threading.Event = field(default_factory=threading.Event)
     leases: Leases = field(default_factory=lambda: Leases(SystemClock()))
     """Shared by all contexts of one process."""
+    gates: Gates = field(default_factory=Gates)
+    """Shared by all contexts of one run."""
 
     def progress(self, part: str, text: str) -> None:
         self.listen(Progress(part=part, text=text))

@@ -26,6 +26,7 @@ from enginehouse.converge.runners import state_of
 from enginehouse.converge.steps import (
     Activation,
     AwaitGateway,
+    Effect,
     Place,
     Placed,
     Reload,
@@ -57,9 +58,23 @@ def steps(part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]) -> Ste
     gateway = _Gateway(part, facts, secrets)
     stage = tuple(_stage(gateway))
     activate = (*_activate(gateway), *_traffic(gateway), *_leftovers(gateway))
+    effect, reason = _meaning(gateway, stage, activate)
     if not stage and not activate and facts.manifest and facts.manifest.records(part):
         return Steps(reason=f"configuration {gateway.release} is served")
-    return Steps(stage=stage, activate=(*activate, *_close(gateway)))
+    return Steps(stage=stage, activate=(*activate, *_close(gateway)), effect=effect, reason=reason)
+
+
+def _meaning(gateway: _Gateway, stage: tuple[Step, ...], activate: tuple[Step, ...]) -> tuple[Effect, str]:
+    inner = [step for activation in activate if isinstance(activation, Activation) for step in activation.forward]
+    if any(isinstance(step, StartProgram) for step in inner):
+        return Effect.START, "HAProxy starts with this configuration"
+    if any(isinstance(step, Reload) for step in inner):
+        return Effect.RELOAD, "HAProxy reads its configuration again; connections and requests go on"
+    if activate:
+        return Effect.TRAFFIC, f"HAProxy runs on; {', '.join(step.title for step in activate)}"
+    if stage:
+        return Effect.FILES, "files are put right; what runs is not touched"
+    return Effect.RECORD, "HAProxy runs on as it is"
 
 
 def wanted_servers(part: GatewayPart, facts: Facts) -> dict[Seat, ServerState]:

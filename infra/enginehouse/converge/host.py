@@ -9,7 +9,7 @@ import enginehouse.converge.scripts as scripts
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.places import LONGEST_SOCKET_PATH, SUPERVISOR, Places
 from enginehouse.converge.programs import PRIVATE, placed
-from enginehouse.converge.steps import Place, Placed, Sh, Step, Steps, WriteManifest, wrong_files
+from enginehouse.converge.steps import Effect, Place, Placed, Sh, Step, Steps, WriteManifest, wrong_files
 from enginehouse.errors import ConvergeFailed
 from enginehouse.planner.parts import HostPart
 from enginehouse.render.symbols import Secret
@@ -38,7 +38,9 @@ def steps(part: HostPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     if not stage and not activate and facts.manifest and facts.manifest.records(part):
         return Steps(reason="the machine is ready and its supervisor runs")
     tools = "".join(tool.line() for tool in facts.tools.values())
-    return Steps(stage=stage, activate=(*activate, WriteManifest(title="recording the host", files=files, tools=tools)))
+    record = WriteManifest(title="recording the host", files=files, tools=tools)
+    effect, reason = _meaning(stage, activate)
+    return Steps(stage=stage, activate=(*activate, record), effect=effect, reason=reason)
 
 
 def folders(places: Places) -> tuple[str, ...]:
@@ -129,6 +131,14 @@ def _start(part: HostPart, places: Places, facts: Facts) -> str:
         "ENGINEHOUSE_PROGRAM": f"{part.stack}/{part.name}/{SUPERVISOR}",
     }
     return scripts.start_supervisor(places, facts.tools["supervisord"].path, environment)
+
+
+def _meaning(stage: tuple[Step, ...], activate: tuple[Step, ...]) -> tuple[Effect, str]:
+    if activate:
+        return Effect.START, ", ".join(step.title for step in activate)
+    if stage:
+        return Effect.FILES, "folders and files are put right; what runs is not touched"
+    return Effect.RECORD, "the supervisor runs on as it is"
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -20,6 +20,8 @@ class Kind:
     """The part given to each function is of the kind's own class."""
 
     steps: Callable[[Any, Facts, Mapping[str, Secret]], Steps]
+    foreseen: Callable[[Any, Facts, Mapping[str, Secret]], Steps]
+    """The same before the parts it stands on have been brought."""
     outputs: Callable[[Any, Manifest, Facts], Mapping[str, object]]
     """What the part offers to others, beside what every part does."""
     differences: Callable[[Any, Facts], Mapping[str, object]]
@@ -79,6 +81,7 @@ def _endpoint_complaints(part: EndpointPart, facts: Facts, secrets: Mapping[str,
 KINDS: Mapping[type[Part], Kind] = {
     HostPart: Kind(
         steps=host.steps,
+        foreseen=host.steps,
         outputs=_host_outputs,
         differences=host.differences,
         complaints=_content,
@@ -87,6 +90,7 @@ KINDS: Mapping[type[Part], Kind] = {
     ),
     WeightsPart: Kind(
         steps=weights.steps,
+        foreseen=weights.steps,
         outputs=_weights_outputs,
         differences=weights.differences,
         complaints=_content,
@@ -95,6 +99,7 @@ KINDS: Mapping[type[Part], Kind] = {
     ),
     ReplicaPart: Kind(
         steps=replica.steps,
+        foreseen=replica.foreseen,
         outputs=_replica_outputs,
         differences=replica.differences,
         complaints=lambda part, facts, secrets: replica.complaints(part, facts),
@@ -103,6 +108,7 @@ KINDS: Mapping[type[Part], Kind] = {
     ),
     GatewayPart: Kind(
         steps=gateway.steps,
+        foreseen=gateway.steps,
         outputs=_gateway_outputs,
         differences=gateway.differences,
         complaints=_content,
@@ -111,6 +117,7 @@ KINDS: Mapping[type[Part], Kind] = {
     ),
     EndpointPart: Kind(
         steps=endpoint.steps,
+        foreseen=endpoint.foreseen,
         outputs=_endpoint_outputs,
         differences=lambda part, facts: {},
         complaints=_endpoint_complaints,

@@ -17,6 +17,7 @@ from enginehouse.converge.runners import Replica, Runner
 from enginehouse.converge.steps import (
     Activation,
     BecomeReady,
+    Effect,
     Place,
     Placed,
     SetServers,
@@ -45,8 +46,19 @@ def steps(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> Ste
     """What makes this release the one that serves. Raises `ConvergeFailed` if something it stands on is missing."""
     replica = Replica(part, facts, secrets)
     _check_ground(replica)
-    serving = replica.serving()
-    return _keep(replica, serving) if serving else _exchange(replica)
+    return _decide(replica)
+
+
+def foreseen(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
+    """The steps once host and weights are there. Before the weights are, nobody knows what fits into memory."""
+    replica = Replica(part, facts, secrets)
+    if facts.texts.get("weights", "").strip() or not replica.running():
+        return _decide(replica)
+    return Steps(
+        effect=Effect.UNDECIDED,
+        reason="the new weights are brought first, while the running release serves; the next one then starts beside "
+        "it if there is room, else requests wait at the gateway meanwhile",
+    )
 
 
 def leave(part: ReplicaPart, facts: Facts) -> tuple[Step, ...]:
@@ -90,6 +102,11 @@ def _check_ground(replica: Replica) -> None:
         )
 
 
+def _decide(replica: Replica) -> Steps:
+    serving = replica.serving()
+    return _keep(replica, serving) if serving else _exchange(replica)
+
+
 def _keep(replica: Replica, serving: Runner) -> Steps:
     """The right release runs: see that it is ready, has the traffic, and is alone."""
     facts, manifest = replica.facts, replica.facts.manifest
@@ -104,7 +121,9 @@ def _keep(replica: Replica, serving: Runner) -> Steps:
     now += [step for runner in leaving for step in _retire(replica, runner)]
     if not now and known and manifest and manifest.records(replica.part):
         return Steps(reason=f"release {replica.release} serves on side {serving.side}")
-    return Steps(activate=(*now, *_close(replica, serving, left)))
+    runs_on = f"release {replica.release} runs on as it is on side {serving.side}"
+    effect, more = (Effect.TRAFFIC, f"; {', '.join(step.title for step in now)}") if now else (Effect.RECORD, "")
+    return Steps(activate=(*now, *_close(replica, serving, left)), effect=effect, reason=runs_on + more)
 
 
 def _exchange(replica: Replica) -> Steps:
@@ -119,7 +138,19 @@ def _exchange(replica: Replica) -> Steps:
     ending = [step for runner in leaving for step in _retire(replica, runner)]
     if gone:
         ending += _at_gateway(replica, gone, ServerState.MAINT, f"taking side {gone.side} out of the gateway")
-    return Steps(stage=tuple(_stage(replica, target)), activate=(switch, *ending, *_close(replica, target, left)))
+    activate = (switch, *ending, *_close(replica, target, left))
+    effect, reason = _meaning(replica, old, target)
+    return Steps(stage=tuple(_stage(replica, target)), activate=activate, effect=effect, reason=reason)
+
+
+def _meaning(replica: Replica, old: Runner | None, target: Runner) -> tuple[Effect, str]:
+    start, ready = (f"release {replica.release} {does} on side {target.side}" for does in ("starts", "is ready"))
+    if old is None:
+        return Effect.START, f"nothing of it runs; {start}"
+    if _fits_beside(replica):
+        return Effect.RESTART_BESIDE, f"{start} beside the running one ({_numbers(replica)}); no request waits"
+    why = f"no room for a second engine ({_numbers(replica)})"
+    return Effect.RESTART_PAUSED, f"{why}; requests wait at the gateway until {ready}"
 
 
 def _stage(replica: Replica, target: Runner) -> Iterator[Step]:
@@ -153,7 +184,7 @@ def _switch(replica: Replica, old: Runner, target: Runner) -> Activation:
     title = f"starting release {replica.release} on side {target.side}"
     if old.places != replica.places:
         title += f", which takes over from {old.places.name}"
-    numbers = f"{_needed_mib(replica)} MiB needed, {replica.facts.memory_mib} free"
+    numbers = _numbers(replica)
     clear = [
         step for runner in replica.running() if runner.program == target.program for step in _stop(replica, runner)
     ]
@@ -168,6 +199,10 @@ def _switch(replica: Replica, old: Runner, target: Runner) -> Activation:
 
 def _fits_beside(replica: Replica) -> bool:
     return replica.facts.memory_mib >= _needed_mib(replica)
+
+
+def _numbers(replica: Replica) -> str:
+    return f"{_needed_mib(replica)} MiB needed, {replica.facts.memory_mib} free"
 
 
 def _needed_mib(replica: Replica) -> int:

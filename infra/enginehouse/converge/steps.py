@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from enginehouse.converge.facts import Stored
 from enginehouse.converge.manifest import Left
@@ -178,13 +179,43 @@ class Activation(Step):
     """Whether the release from before serves again once `back` is through."""
 
 
+class Effect(StrEnum):
+    """What steps mean for those who use the part; the words a preview begins with."""
+
+    NOTHING = "nothing"
+    RECORD = "record only"
+    """What is remembered of the part is written anew; nothing else."""
+    FILES = "files only"
+    """Files that nothing that runs reads before its next start."""
+    FETCH = "fetch"
+    PROOF = "proof"
+    TRAFFIC = "traffic"
+    """What runs stays; who gets requests is put right."""
+    RELOAD = "reload"
+    START = "start"
+    """Nothing of the part runs."""
+    RESTART_BESIDE = "restart"
+    """The next one starts beside the one that runs, and takes over when it is ready."""
+    RESTART_PAUSED = "restart with a pause"
+    """The one that runs ends before the next one starts."""
+    UNDECIDED = "restart, beside or with a pause"
+    """Only in a preview: what decides it comes with another part."""
+    FAILS = "fails"
+    """Only in a preview: as the machine is now, this part can't be brought."""
+
+    def exchanges(self) -> bool:
+        """Whether something that runs is exchanged."""
+        return self in (Effect.RESTART_BESIDE, Effect.RESTART_PAUSED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
-    """What a part needs. `reason` says why nothing is needed when both are empty."""
+    """What a part needs, what that means, and why. No steps have the effect `NOTHING`."""
 
     stage: tuple[Step, ...] = ()
     activate: tuple[Step, ...] = ()
-    reason: str = ""
+    effect: Effect = Effect.NOTHING
+    reason: str
 
     def all(self) -> tuple[Step, ...]:
         return (*self.stage, *self.activate)

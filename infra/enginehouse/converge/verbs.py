@@ -1,9 +1,10 @@
-"""The three verbs: converge, observe, destroy."""
+"""The verbs: converge, foresee, observe, destroy."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,12 +18,12 @@ from enginehouse.converge.kinds import kind_of
 from enginehouse.converge.manifest import Change, Manifest
 from enginehouse.converge.places import Places
 from enginehouse.converge.probe import probe
-from enginehouse.converge.steps import Sh, WriteManifest
+from enginehouse.converge.steps import Effect, Sh, Steps, WriteManifest
 from enginehouse.converge.turns import turn
 from enginehouse.converge.wire import as_inputs
 from enginehouse.converge.work import Work
-from enginehouse.errors import ChangedElsewhere, ConvergeFailed, WrongMachine
-from enginehouse.planner.parts import Part
+from enginehouse.errors import ChangedElsewhere, ConvergeFailed, WrongMachine, explain
+from enginehouse.planner.parts import Part, ReplicaPart
 
 PROBE_S = 60.0
 """A probe takes a tenth of a second; the first one asks programs for their versions."""
@@ -38,6 +39,19 @@ class Observed:
     """Why it does not do its work, as sentences; empty means healthy."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foresight:
+    """What a converge would do, in one word and one sentence with its reason."""
+
+    effect: Effect
+    reason: str
+    stands: bool
+    """Whether the machine has something of the part already."""
+
+    def __str__(self) -> str:
+        return f"{self.effect}: {self.reason}"
+
+
 def converge(
     part: Part, context: Context, *, seen_generation: int | None = None, machine_id: str | None = None
 ) -> dict[str, Any]:
@@ -45,7 +59,8 @@ def converge(
 
     `seen_generation` and `machine_id` are outputs that the caller knows from before, if any. Raises `ChangedElsewhere`
     if somebody else changed the part since, `WrongMachine` if another machine answers, `LeaseHeld` if another run works
-    there, `ConvergeFailed` with reasons, `Cancelled`.
+    there, `GateClosed` if another replica failed before this one's turn came, `ConvergeFailed` with reasons, and
+    `Cancelled`.
     """
     connector = context.connectors.connect(part)
     facts = _look(part, connector, machine_id)
@@ -62,10 +77,25 @@ def converge(
         _check_generation(part, facts, seen_generation)
         work = Work(context, connector, part.name, Places.of(part, facts.state))
         steps = kind.steps(part, facts, context.secrets)
-        stamp = _Stamp(part, context, connector, facts, seen_generation)
-        manifest = execute(steps.all(), work, stamp) or facts.manifest
+        with _gate(part, context, steps) as waited:
+            if waited:
+                facts = _look(part, connector, machine_id)
+                steps = kind.steps(part, facts, context.secrets)
+            stamp = _Stamp(part, context, connector, facts, seen_generation)
+            manifest = execute(steps.all(), work, stamp) or facts.manifest
         assert manifest is not None, "steps that change something end with the manifest"
         return _outputs(part, manifest, facts)
+
+
+def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> Foresight:
+    """What `converge` would do to `part` as the machine is now. Changes nothing, takes no lease."""
+    facts = _look(part, context.connectors.connect(part), machine_id)
+    stands = _has(part, facts)
+    try:
+        steps = kind_of(part).foreseen(part, facts, context.secrets)
+    except ConvergeFailed as error:
+        return Foresight(effect=Effect.FAILS, reason="; ".join(explain(error)), stands=stands)
+    return Foresight(effect=steps.effect, reason=steps.reason, stands=stands)
 
 
 def observe(part: Part, context: Context, *, machine_id: str | None = None) -> Observed | None:
@@ -134,6 +164,16 @@ class _Stamp:
         """The one before. Where the manifest was lost, what the caller saw keeps the count from starting over."""
         before = self._facts.manifest or self._facts.former
         return before.generation if before else self._seen_generation or 0
+
+
+@contextmanager
+def _gate(part: Part, context: Context, steps: Steps) -> Iterator[bool]:
+    """Wait at the deployment's gate if something that runs is exchanged; gives whether there was a wait."""
+    if not isinstance(part, ReplicaPart) or not steps.effect.exchanges():
+        yield False
+        return
+    with context.gates.passing(part, partial(context.progress, part.name), context.check_cancelled) as waited:
+        yield waited
 
 
 def _look(part: Part, connector: Connector, machine_id: str | None) -> Facts:

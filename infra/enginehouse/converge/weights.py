@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import enginehouse.converge.scripts as scripts
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.places import Places
-from enginehouse.converge.steps import Sh, Step, Steps, Upload, WriteManifest
+from enginehouse.converge.steps import Effect, Sh, Step, Steps, Upload, WriteManifest
 from enginehouse.planner.parts import WeightsPart
 from enginehouse.render.symbols import Secret, fill
 
@@ -24,7 +24,11 @@ def steps(part: WeightsPart, facts: Facts, secrets: Mapping[str, Secret]) -> Ste
     if verified and facts.manifest and facts.manifest.records(part) and not facts.former:
         return Steps(reason="the weights are there and unchanged since they were verified")
     stage = () if verified else (_bring(part, facts),)
-    return Steps(stage=stage, activate=(*_forget_former(part, facts), WriteManifest(title="recording the weights")))
+    activate = (*_forget_former(part, facts), WriteManifest(title="recording the weights"))
+    if verified:
+        return Steps(activate=activate, effect=Effect.RECORD, reason="the weights are there and verified")
+    reason = "the weights are brought and verified beside what is there; nothing that runs is touched"
+    return Steps(stage=stage, activate=activate, effect=Effect.FETCH, reason=reason)
 
 
 def is_verified(sha256: str, facts: Facts, stat_key: str) -> bool:

@@ -120,6 +120,8 @@ class ReplicaPart(Part):
     ready_within_s: int
     drain_s: int
     gateway: GatewayLink
+    max_unavailable: int = 1
+    """How many replicas of the deployment may be exchanged at once."""
     files: tuple[File, ...] = ()
 
 

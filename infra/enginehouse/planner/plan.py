@@ -116,6 +116,7 @@ def _replica(
         ready_within_s=deployment.health.ready_within_s,
         drain_s=deployment.health.drain_s,
         gateway=_link(gateway, deployment_name, name),
+        max_unavailable=spec.rollout.max_unavailable,
     )
 
 

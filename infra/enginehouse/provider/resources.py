@@ -15,14 +15,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Protocol
 
-from enginehouse.converge import Context, Observed, as_part
+from enginehouse.converge import Context, Foresight, Observed, as_part
 from enginehouse.converge.events import Listener, Notice
+from enginehouse.converge.steps import Effect
 from enginehouse.errors import (
     Cancelled,
     CommandFailed,
     ConnectorError,
     ConvergeFailed,
     DeadlineExceeded,
+    EnginehouseError,
     LeaseHeld,
     explain,
 )
@@ -44,6 +46,8 @@ class Verbs(Protocol):
     ) -> Mapping[str, Any]: ...
 
     def observe(self, part: Part, context: Context, *, machine_id: str | None = None) -> Observed | None: ...
+
+    def foresee(self, part: Part, context: Context, *, machine_id: str | None = None) -> Foresight: ...
 
     def destroy(self, part: Part, context: Context, *, machine_id: str | None = None) -> tuple[str, ...]: ...
 
@@ -94,8 +98,12 @@ class Resources:
         """Whether the inputs are a part of that kind."""
         return tuple(_failures(kind, inputs))
 
-    def preview(self, kind: str, inputs: Mapping[str, Any], old: State | None) -> dict[str, Any]:
-        """The outputs a converge would give as far as they can be told; the others of `old` are UNKNOWN."""
+    def preview(self, urn: str, kind: str, inputs: Mapping[str, Any], old: State | None) -> dict[str, Any]:
+        """The outputs a converge would give as far as they can be told; the others of `old` are UNKNOWN.
+
+        What it would do to the machine, and why, is told beside it.
+        """
+        self._foretell(urn, kind, inputs, old)
         kept = {"machine_id": old.machine_id} if old else {}
         return {
             **dict.fromkeys(("generation", *(old.outputs if old else ())), UNKNOWN),
@@ -158,8 +166,21 @@ class Resources:
         for sentence in self._verbs.destroy(part, context, machine_id=state.machine_id):
             context.listen(Notice(part=part.name, text=sentence))
 
+    def _foretell(self, urn: str, kind: str, inputs: Mapping[str, Any], old: State | None) -> None:
+        """Tell what `converge` would do. Of what is created in any case, only that it stands already or would fail."""
+        part, context = as_part(kind, inputs), self._with(urn, inputs)
+        try:
+            seen = self._verbs.foresee(part, context, machine_id=old.machine_id if old else None)
+        except EnginehouseError as error:
+            if old:
+                context.notice(part.name, f"{part.name}: not foreseen: {error}")
+            return
+        if old or seen.stands or seen.effect is Effect.FAILS:
+            context.notice(part.name, f"{part.name}: {seen}")
+
     def _with(self, urn: str, inputs: Mapping[str, Any]) -> Context:
-        secrets = {name: Secret(value) for name, value in unsealed(inputs.get("secrets", {})).items()}
+        values = unsealed(inputs.get("secrets", {}))
+        secrets = {name: Secret(value) for name, value in values.items() if value is not UNKNOWN}
         return replace(self._context, listen=self._listener(urn), secrets=secrets)
 
 

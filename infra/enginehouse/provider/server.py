@@ -158,7 +158,7 @@ class Servicer(rpc.ResourceProviderServicer):
     def Create(self, request: pb.CreateRequest, context: grpc.ServicerContext) -> pb.CreateResponse:
         kind, inputs = kind_of(request.urn), to_plain(request.properties)
         if request.preview:
-            return pb.CreateResponse(properties=to_struct(self._resources.preview(kind, inputs, None)))
+            return pb.CreateResponse(properties=to_struct(self._resources.preview(request.urn, kind, inputs, None)))
         made = self._resources.create(request.urn, kind, inputs)
         return pb.CreateResponse(id=made.id, properties=to_struct(made.outputs))
 
@@ -177,7 +177,7 @@ class Servicer(rpc.ResourceProviderServicer):
         kind, inputs = kind_of(request.urn), to_plain(request.news)
         old = _state(request.id, request.old_inputs, request.olds)
         if request.preview:
-            return pb.UpdateResponse(properties=to_struct(self._resources.preview(kind, inputs, old)))
+            return pb.UpdateResponse(properties=to_struct(self._resources.preview(request.urn, kind, inputs, old)))
         return pb.UpdateResponse(properties=to_struct(self._resources.update(request.urn, kind, old, inputs)))
 
     @answering

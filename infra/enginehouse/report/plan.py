@@ -104,6 +104,7 @@ def _replica(part: ReplicaPart) -> Iterator[Entry]:
     yield "sides", ", ".join(f"{side} on 127.0.0.1:{port}" for side, port in part.ports.items())
     yield "gateway", f"{part.gateway.part} on {part.gateway.host}, {part.gateway.backend}"
     yield "limits", f"ready within {part.ready_within_s} s, drained within {part.drain_s} s"
+    yield "rollout", f"at most {part.max_unavailable} of {part.deployment} exchanged at once, the first one alone"
     yield from _files(part.files)
     yield "restart", f"digest {restart_digest(part)[:SHORT]}"
 

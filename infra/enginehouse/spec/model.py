@@ -261,6 +261,19 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """How a change goes through the replicas of a deployment. The first one, the canary, always goes alone."""
+
+    max_unavailable: int = key(
+        "How many replicas of a deployment are exchanged at once, after the first one came through.",
+        example=1,
+        default=1,
+        minimum=1,
+        maximum=1000,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """A stack: models on engines on machines, behind one endpoint. Its name is the name of its file."""
 
@@ -282,3 +295,4 @@ class Spec:
         propertyNames={"pattern": NAME_PATTERN},
     )
     endpoint: Endpoint = key("The public address.", example=_ENDPOINT_EXAMPLE)
+    rollout: Rollout = key("How changes go through replicas.", example={"max_unavailable": 1}, default_factory=Rollout)

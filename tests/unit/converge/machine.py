@@ -32,7 +32,7 @@ from enginehouse.converge.steps import (
 )
 from enginehouse.gateway.runtime import ServerState
 from enginehouse.gateway.stats import ServerRow
-from enginehouse.planner.parts import GatewayPart, Part, ReplicaPart
+from enginehouse.planner.parts import GatewayPart, Part, ReplicaPart, WeightsPart
 
 STATE = "/s"
 ENGINE = Tool(name="llama-server", path="/opt/llama-server", stat="1 1 1", version="version: 11434 (x)\n")
@@ -64,6 +64,8 @@ class Machine:
     sides: dict[Seat, str] = field(default_factory=dict)
     """Which program a server line leads to."""
     current: str = ""
+    lacks: frozenset[str] = frozenset()
+    """Weights, by SHA-256, that have not been brought yet."""
 
     def carry_out(self, part: Part, steps: Iterable[Step]) -> None:
         for step in steps:
@@ -97,7 +99,10 @@ class Machine:
 
     def facts(self, part: Part) -> Facts:
         others = {name: manifest for name, manifest in self.manifests.items() if name != part.name}
-        texts = {"weights": "9 9 9", "verified": f"{getattr(part, 'weights', '')} 9 9 9", "current": self.current}
+        texts = {"current": self.current}
+        weights = getattr(part, "sha256" if isinstance(part, WeightsPart) else "weights", "")
+        if weights not in self.lacks:
+            texts |= {"weights": "9 9 9", "stat": "9 9 9", "verified": f"{weights} 9 9 9"}
         if self.servers is not None:
             texts["socket"] = "yes"
         return Facts(

@@ -19,7 +19,7 @@ from pulumi.runtime.proto import status_pb2
 from enginehouse import converge
 from enginehouse.connectors import Connectors
 from enginehouse.converge import as_inputs
-from enginehouse.converge.events import Event
+from enginehouse.converge.events import Event, Notice
 from enginehouse.planner.codec import kind_of
 from enginehouse.planner.parts import (
     Client,
@@ -292,7 +292,40 @@ def test_importing_is_refused_with_the_better_way(world: World) -> None:
 def test_a_preview_knows_what_follows_from_the_inputs(world: World) -> None:
     made = world.create(ENDPOINT, preview=True, generations=UNKNOWN)
     assert to_plain(made.properties) == {"generation": UNKNOWN, "models": ["tiny"], "url": "http://127.0.0.1:8080"}
-    assert not (world.folder / "calls.jsonl").exists()
+    assert not (world.folder / "machine.json").read_text().count("endpoint"), "nothing was changed"
+
+
+def test_a_preview_says_what_will_happen_and_why(world: World) -> None:
+    """In the resource's own row, as a line that stays."""
+    made = world.create(REPLICA, machine_id="m-1")
+    world.told.clear()
+    world.update(made, REPLICA, changed(REPLICA, args={}), preview=True)
+    assert world.told == [(urn(REPLICA), Notice(part="chat-box-0", text="chat-box-0: restart: as scripted"))]
+
+
+def test_a_preview_of_what_is_not_there_yet_says_nothing(world: World) -> None:
+    """That it is created says it all."""
+    world.create(REPLICA, preview=True)
+    assert world.told == []
+
+
+def test_a_preview_of_what_the_state_has_lost_says_that_it_stands(world: World) -> None:
+    """It is created for the state, and exchanged on the machine."""
+    world.create(REPLICA)
+    world.told.clear()
+    world.create(changed(REPLICA, args={}), preview=True)
+    assert [event.text for _, event in world.told] == ["chat-box-0: restart: as scripted"]
+
+
+def test_a_machine_that_does_not_answer_does_not_stop_a_preview(world: World) -> None:
+    """It is said where something stands already, and nothing where nothing could."""
+    made = world.create(REPLICA)
+    world.script(chat_box_0={"unreachable": True})
+    world.told.clear()
+    assert to_plain(world.create(REPLICA, preview=True).properties)["generation"] is UNKNOWN
+    planned = world.update(made, REPLICA, changed(REPLICA, args={}), preview=True)
+    assert to_plain(planned.properties)["generation"] is UNKNOWN
+    assert [event.text for _, event in world.told] == ["chat-box-0: not foreseen: box does not answer"]
 
 
 def test_a_preview_of_an_update_promises_nothing_it_can_not_know(world: World) -> None:

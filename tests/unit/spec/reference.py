@@ -88,6 +88,17 @@ def _short(value: Any) -> str:
     if isinstance(value, dict) and len(json.dumps(value)) > 40:
         return "{…}"
     text = json.dumps(value, ensure_ascii=False)
-    for word in ("name", "secrets", "mode", "local", "laptop", "threads", "queue_s", "ready_within_s", "drain_s"):
+    for word in (
+        "name",
+        "secrets",
+        "mode",
+        "local",
+        "laptop",
+        "threads",
+        "queue_s",
+        "ready_within_s",
+        "drain_s",
+        "max_unavailable",
+    ):
         text = text.replace(f'"{word}":', f"{word}:")
     return text

@@ -1,0 +1,1 @@
+"""How a change goes through the replicas of a deployment."""
