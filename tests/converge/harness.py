@@ -31,10 +31,14 @@ from enginehouse.planner.parts import ConnectionKind, GatewayPart, Part, Plan, R
 from enginehouse.planner.plan import plan
 from enginehouse.render.symbols import Secret
 from enginehouse.spec import load_text
+from tests.tools_available import require_tool
 
 STANDIN = Path(__file__).parents[1] / "standins" / "llama_server.py"
 KEY = "sk-demo-0123456789"
 MODEL = "tiny"
+SMALL_MIB = 100
+HUGE_MIB = 10**7
+"""More memory than any machine of ours has, so that a second engine does not fit beside the first."""
 SETTINGS: Mapping[str, Any] = {
     "deployment": "chat",
     "renamed_from": None,
@@ -46,6 +50,8 @@ SETTINGS: Mapping[str, Any] = {
     "drain_s": 20,
     "options": {},
     "secrets": ["key-demo"],
+    "limits": {},
+    "timeouts": {},
 }
 
 
@@ -208,21 +214,34 @@ class World:
         """Process id to program mark of everything that runs of this stack and state folder."""
         return dict(self._processes())
 
+    def connection(self, timeout_s: float = 30) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+
     def ask(
-        self, *, key: str | None = KEY, stream: bool = False, timeout_s: float = 30, **more: Any
+        self,
+        *,
+        key: str | None = KEY,
+        stream: bool = False,
+        kept: http.client.HTTPConnection | None = None,
+        **more: Any,
     ) -> tuple[int, bytes]:
-        """A chat completion through the gateway: status and body, 0 when the connection fails or is cut."""
+        """A chat completion through the gateway: status and body, 0 when the connection fails or is cut.
+
+        It goes over `kept`, which stays open unless something failed, or over a connection of its own.
+        """
         body = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}], "stream": stream, **more}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        connection = kept or self.connection()
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
         try:
             connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
             response = connection.getresponse()
-            return response.status, response.read()
+            answer = response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
-            return 0, repr(error).encode()
-        finally:
             connection.close()
+            return 0, repr(error).encode()
+        if connection is not kept:
+            connection.close()
+        return answer
 
     def supervisor(self) -> Supervisor:
         return Supervisor(self.connector, str(self.place("box", "run", "supervisor.sock")), time.sleep)
@@ -297,11 +316,12 @@ class World:
             "health": {"ready_within_s": s["ready_within_s"], "drain_s": s["drain_s"]},
             **({"renamed_from": s["renamed_from"]} if s["renamed_from"] else {}),
         }
+        key = {"name": "demo", "secrets": s["secrets"], **s["limits"]}
         stack = {
             "enginehouse": 1,
             "machines": {"box": {"local": {}}},
             "deployments": {s["deployment"]: deployment},
-            "endpoint": {"runs_on": "box", "port": self.port, "keys": [{"name": "demo", "secrets": s["secrets"]}]},
+            "endpoint": {"runs_on": "box", "port": self.port, "keys": [key], "timeouts": s["timeouts"]},
         }
         return json.dumps(stack)
 
@@ -316,6 +336,15 @@ def install_standin(folder: Path) -> None:
     program = folder / "llama-server"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E {STANDIN} "$@"\n')
     program.chmod(0o755)
+
+
+def install_real_engine(world: World) -> None:
+    """The real `llama-server` in the stand-in's place, with one thread: it has the cores for itself seldom."""
+    program = world.tools / "llama-server"
+    engine = require_tool("llama-server")
+    program.unlink()
+    program.symlink_to(engine)
+    world.settings["options"] = {"threads": 1}
 
 
 def all_free(plan: Plan) -> bool:

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from enginehouse.errors import ConvergeFailed
-from tests.converge.harness import World
+from tests.converge.harness import World, install_real_engine
 from tests.converge.load import load, wait_for_answers
-from tests.tools_available import require_tool
 
 CACHE = Path(os.environ.get("ENGINEHOUSE_CACHE") or Path.home() / ".cache" / "enginehouse")
 MODEL = CACHE / "models" / "SmolLM2-135M-Instruct-Q4_1.gguf"
@@ -20,14 +19,12 @@ MODEL = CACHE / "models" / "SmolLM2-135M-Instruct-Q4_1.gguf"
 @pytest.fixture
 def real(world: World) -> World:
     """A stack that is up, with the real engine and weights that are already on the machine."""
-    engine = require_tool("llama-server")
     if not MODEL.exists():
         reason = f"{MODEL} is missing; `make tools` brings it"
         pytest.fail(reason) if os.environ.get("REQUIRE_ALL") == "1" else pytest.skip(reason)
-    (world.tools / "llama-server").unlink()
-    (world.tools / "llama-server").symlink_to(engine)
+    install_real_engine(world)
     world.model = MODEL.resolve()
-    world.settings |= {"source": f"host://{world.model}", "options": {"threads": 1}, "ready_within_s": 90}
+    world.settings |= {"source": f"host://{world.model}", "ready_within_s": 90}
     world.up()
     return world
 

@@ -16,14 +16,11 @@ from enginehouse.converge.runners import Replica, Runner
 from enginehouse.converge.steps import Step
 from enginehouse.errors import Cancelled, ChangedElsewhere, ConvergeFailed, WrongMachine
 from enginehouse.gateway import ServerState
-from tests.converge.harness import World, tiny
+from tests.converge.harness import HUGE_MIB, SMALL_MIB, World, tiny
 from tests.converge.load import load, wait_for_answers
 
-HUGE_MIB = 10**7
-"""More memory than any machine of ours has, so that a second engine does not fit beside the first."""
 
-
-@pytest.mark.parametrize("memory_mib", [100, HUGE_MIB], ids=["beside", "stop first"])
+@pytest.mark.parametrize("memory_mib", [SMALL_MIB, HUGE_MIB], ids=["beside", "stop first"])
 def test_an_edit_fails_no_request(running: World, memory_mib: int) -> None:
     """Streaming and other clients in a closed loop see the new release and not one failure."""
     running.write_model({"token_s": 0.02})
@@ -82,7 +79,7 @@ def test_sides_alternate_and_two_releases_are_kept(running: World) -> None:
     ],
     ids=["exits", "never ready", "says nothing", "fails"],
 )
-@pytest.mark.parametrize("memory_mib", [100, HUGE_MIB], ids=["beside", "stop first"])
+@pytest.mark.parametrize("memory_mib", [SMALL_MIB, HUGE_MIB], ids=["beside", "stop first"])
 def test_a_release_that_is_no_good_gives_way(
     running: World, behaviour: dict[str, object], said: str, memory_mib: int
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 from enginehouse.gateway import ServerState
 from enginehouse.planner.parts import Client
 from tests.gateway.conftest import InBackground, MakeUpstream, Start
-from tests.gateway.harness import RunningGateway, ports, wait_until
+from tests.gateway.harness import RunningGateway, ports, replacing, wait_until
 from tests.gateway.parts import gateway_part
 from tests.gateway.test_waiting import backend
 from tests.standins.upstream import Upstream
@@ -123,6 +124,38 @@ def test_requests_all_through_a_reload_are_answered(
         asker.result()
     assert len(statuses) > 20
     assert set(statuses) == {200}
+
+
+def test_a_kept_connection_lives_through_reloads_and_meets_what_is_true_now(
+    start: Start, upstream: MakeUpstream
+) -> None:
+    """New keys, new servers, one line in the log: the worker that was replaced decides nothing any more."""
+    old, new = upstream("old"), upstream("new")
+    gateway = start(gateway_part(ports=ports(old.port, new.port)))
+    gateway.make_ready(NAMES[0])
+    kept = gateway.connect()
+    assert gateway.ask(connection=kept).json() == {"from": "old"}
+    kept_socket = kept.sock
+    for _ in range(2):
+        gateway.reload(replace(gateway.part, clients=(Client(name="other", secrets=("key-other",)),)))
+    gateway.make_ready(NAMES[1])
+    gateway.set_state(NAMES[0], ServerState.MAINT)
+    assert kept.sock is kept_socket
+    answer = gateway.ask(connection=kept, key="key-other")
+    assert (answer.status, answer.json(), answer.headers["connection"]) == (200, {"from": "new"}, "close")
+    wait_until(lambda: gateway.log.read_text().count(answer.headers["x-request-id"]) == 1, "the request is logged")
+    assert gateway.ask(connection=kept).status == 401
+
+
+def test_the_twin_without_the_option_a_reload_closes_kept_connections(start: Start, engine: Upstream) -> None:
+    """A client that sends its next request in that moment gets no answer."""
+    gateway = start(gateway_part(ports=ports(engine.port)), edit=replacing("option idle-close-on-response", ""))
+    gateway.make_ready(NAMES[0])
+    kept = gateway.connect()
+    assert gateway.ask(connection=kept).status == 200
+    gateway.reload(gateway.part)
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+        gateway.ask(connection=kept)
 
 
 def test_a_request_held_by_the_old_worker_is_sent_away_soon_since_nothing_can_free_it(

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 _TOTALS = ("FRONTEND", "BACKEND")
+_SUCCESSOR = "successor"
+"""The backend that leads from a replaced worker to the one that replaced it: HAProxy itself, and no engine."""
 _CHECKS_PASSED = re.compile(r" \d+/\d+$")
 
 
@@ -44,8 +46,8 @@ class BackendRow:
 
 
 def parse_stats(text: str) -> tuple[ServerRow, ...]:
-    """The servers in the text, in HAProxy's order."""
-    return tuple(_server(row) for row in _rows(text) if row["svname"] not in _TOTALS)
+    """The servers with an engine behind them, in HAProxy's order."""
+    return tuple(_server(row) for row in _rows(text) if row["svname"] not in _TOTALS and row["pxname"] != _SUCCESSOR)
 
 
 def parse_backends(text: str) -> tuple[BackendRow, ...]:

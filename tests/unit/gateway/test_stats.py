@@ -16,6 +16,7 @@ be_chat,chat-laptop-0-b,0,0,0,0,MAINT,90,,,
 be_chat,chat-laptop-1-a,0,0,1,4,DRAIN 1/2,5,* L7STS,,
 be_chat,BACKEND,6,9,9,20,UP,90,,,
 clients,BACKEND,0,0,0,0,UP,90,,,
+successor,successor,0,0,1,1,no check,90,,,
 
 """
 

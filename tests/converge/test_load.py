@@ -1,0 +1,157 @@
+"""The core promise, counted: a hundred swaps and twenty reloads of the real engine and gateway fail no request."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from enginehouse.converge import replica, runners
+from enginehouse.converge.runners import Replica, Runner
+from enginehouse.converge.steps import Step
+from enginehouse.gateway import files as gateway_files
+from enginehouse.planner.parts import GatewayPart
+from enginehouse.render.symbols import Secret
+from tests.converge.harness import HUGE_MIB, SMALL_MIB, World, install_real_engine, tiny
+from tests.converge.load import load, wait_for_answers
+from tests.standins.tiny_model import ALPHABET, write_tiny_model
+
+TOKENS = (8, 64, 256)
+"""Answers that are over at once, and answers of some tenths of a second that a swap finds in progress."""
+LETTERS = (ALPHABET, ALPHABET.upper())
+
+
+@pytest.fixture
+def real(world: World) -> World:
+    """A stack that is not up yet, with the real engine and a model that it loads at once."""
+    install_real_engine(world)
+    write_tiny_model(world.model)
+    return world
+
+
+@dataclass
+class Work:
+    """Edits of one stack, brought to the machine and counted."""
+
+    world: World
+    sides: dict[str, str]
+    swaps_s: list[float] = field(default_factory=list)
+    reloads_s: list[float] = field(default_factory=list)
+
+    def edit_engine(self) -> None:
+        """Another context, option or model; every replica is exchanged, in turn beside the old engine and after it."""
+        number = len(self.swaps_s) // len(self.sides)
+        ENGINE_EDITS[number % len(ENGINE_EDITS)](self.world, number // len(ENGINE_EDITS) % 2)
+        plan = self.world.plan()
+        self.world.converge(plan.weights[0])
+        for part in plan.replicas:
+            began, before = time.monotonic(), self.sides[part.name]
+            self.sides[part.name] = self.world.converge(tiny(part, HUGE_MIB if number % 2 else SMALL_MIB))["side"]
+            self.swaps_s.append(time.monotonic() - began)
+            assert self.sides[part.name] != before
+
+    def edit_gateway(self) -> None:
+        """A key, a limit, a time or a port; HAProxy goes on with another worker."""
+        number = len(self.reloads_s)
+        part = GATEWAY_EDITS[number % len(GATEWAY_EDITS)](self.world, number // len(GATEWAY_EDITS))
+        began, before = time.monotonic(), self.world.runtime().worker()
+        self.world.converge(part)
+        self.reloads_s.append(time.monotonic() - began)
+        assert self.world.runtime().worker() != before
+
+    def __str__(self) -> str:
+        swaps, reloads = (f"{statistics.median(s):.2f} s (median)" for s in (self.swaps_s, self.reloads_s))
+        return f"{len(self.swaps_s)} swaps of {swaps}, {len(self.reloads_s)} reloads of {reloads}"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("replicas", "edits", "reloads"), [(1, 100, 20), (2, 15, 5)], ids=["one replica", "two replicas"]
+)
+def test_swaps_and_reloads_fail_no_request(
+    real: World, replicas: int, edits: int, reloads: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every answer is whole, and the numbers are printed."""
+    real.settings["replicas"] = replicas
+    sides = {name: outputs["side"] for name, outputs in real.up().items() if "side" in outputs}
+    work = Work(world=real, sides=sides)
+    with load(real, tokens=TOKENS) as count:
+        wait_for_answers(count, 8)
+        for number in range(edits):
+            work.edit_engine()
+            if (number + 1) % (edits // reloads) == 0:
+                work.edit_gateway()
+        wait_for_answers(count, 8)
+    with capsys.disabled():
+        print(f"\n{work}\n{count}")
+    assert count.failed == []
+    assert count.texts == {letters[:8] for letters in LETTERS}
+
+
+@pytest.mark.parametrize("memory_mib", [SMALL_MIB, HUGE_MIB], ids=["beside", "stop first"])
+def test_without_draining_the_same_load_fails(real: World, memory_mib: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twin: an engine that is stopped while it works costs requests, and the clients count them."""
+    monkeypatch.setattr(runners, "ENGINE_STOP_S", 1)
+
+    def stop_at_once(r: Replica, runner: Runner, why: str) -> tuple[Step, ...]:
+        return replica._stop(r, runner)
+
+    monkeypatch.setattr(replica, "_drain_and_stop", stop_at_once)
+    monkeypatch.setattr(replica, "_pause_and_stop", stop_at_once)
+    real.up()
+    with load(real, tokens=TOKENS) as count:
+        for context in (1024, 512, 256):
+            real.wait_until(lambda: real.connections(real.serving_port) > 1)
+            real.settings["context"] = context
+            real.converge(tiny(real.replica(), memory_mib))
+    assert count.failed != []
+
+
+def _context(world: World, turn: int) -> None:
+    world.settings["context"] = (1024, 2048)[turn]
+
+
+def _option(world: World, turn: int) -> None:
+    world.settings["options"] = {**world.settings["options"], "batch-size": (256, 512)[turn]}
+
+
+def _model(world: World, turn: int) -> None:
+    write_tiny_model(world.model, LETTERS[1 - turn])
+
+
+ENGINE_EDITS = (_context, _option, _model)
+
+
+def _more_keys(world: World, turn: int) -> GatewayPart:
+    world.secrets["spare"] = Secret(f"sk-spare-{turn}")
+    world.settings["secrets"] = ["key-demo", "spare"]
+    return world.gateway()
+
+
+def _limit(world: World, turn: int) -> GatewayPart:
+    world.settings["limits"] = {"requests_per_minute": 10**6 + turn, "concurrent": 100 + turn}
+    return world.gateway()
+
+
+def _time(world: World, turn: int) -> GatewayPart:
+    world.settings["timeouts"] = {"queue_s": 31 + turn}
+    return world.gateway()
+
+
+def _port(world: World, turn: int) -> GatewayPart:
+    """Metrics on a port that no other stack of the tests has."""
+    bare = replace(world.gateway(), metrics_port=world.gateway().metrics_port + 150, files=())
+    return replace(bare, files=gateway_files(bare))
+
+
+def _fewer_keys(world: World, turn: int) -> GatewayPart:
+    """The metrics come back to their own port, too."""
+    world.settings["secrets"] = ["key-demo"]
+    return world.gateway()
+
+
+GATEWAY_EDITS: tuple[Callable[[World, int], GatewayPart], ...] = (_more_keys, _limit, _time, _port, _fewer_keys)
