@@ -10,6 +10,7 @@ EnginehouseError
 ├── GateClosed           another replica of the deployment failed; this one was left as it is
 ├── LeaseHeld            another run works on this machine; names who and since when
 ├── ChangedElsewhere     the generation moved since it was last seen; names who moved it
+├── Frozen               a standing order keeps the stack as it is; names who gave it, when and why
 ├── WrongMachine         another machine answers at this address
 └── Cancelled            the person asked to stop
 """
@@ -100,6 +101,10 @@ class LeaseHeld(EnginehouseError):
 
 class ChangedElsewhere(EnginehouseError):
     """The part's generation moved since this run last saw it."""
+
+
+class Frozen(EnginehouseError):
+    """A standing order says that nothing of the stack changes."""
 
 
 class WrongMachine(EnginehouseError):

@@ -17,6 +17,17 @@ put() { # MODE SIZE PATH: a file from stdin; mode before content, complete or no
     mv -f "$3.new" "$3"
 }
 
+keep_newest() { # FOLDER COUNT: of files named after generations
+    ls "$1" | sort -rn | tail -n "+$(($2 + 1))" | while read -r name; do rm -f "$1/$name"; done
+}
+
+note() { # FILE LARGEST_BYTES LINE: append; a file that grew too large loses its older half
+    printf '%s\n' "$3" >>"$1" || return
+    [ "$(stat -c %s "$1")" -gt "$2" ] || return 0
+    tail -c "$(($2 / 2))" "$1" | sed 1d >"$1.new"
+    mv -f "$1.new" "$1"
+}
+
 end_processes() { # STACK PID...: SIGTERM, 10 s, SIGKILL; a process id that means something else by now is left alone
     stack=$1
     shift

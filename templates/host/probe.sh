@@ -42,13 +42,30 @@ machine() {
     done </proc/meminfo
 }
 
+newest_generation() { # FOLDER of files named after generations
+    newest=0
+    for file in "$1"/*.json; do
+        number=${file##*/} number=${number%.json}
+        case $number in *[!0-9]*) continue ;; esac
+        [ "$number" -le "$newest" ] || newest=$number
+    done
+    [ "$newest" = 0 ] || { key newest_generation; echo "$newest"; }
+}
+
+each_of() { # FOLDER of files named after generations: each as a fact, in order
+    for number in $(ls "$1" 2>/dev/null | sed -n 's/^\([0-9]*\)\.json$/\1/p' | sort -n); do
+        key "$number"
+        cat "$1/$number.json"
+    done
+}
+
 text_of() { # KEY FILE
     [ ! -f "$2" ] || { key "$1"; cat "$2"; }
 }
 
-files_below() { # FOLDER...: digest, and mode, of every file except logs and what changes while running
+files_below() { # FOLDER...: digest, and mode, of every file except logs, old manifests and what changes while running
     key files
-    find "$@" -type d \( -name log -o -name run \) ! -path "$1" -prune -o \
+    find "$@" -type d \( -name log -o -name run -o -name history \) ! -path "$1" -prune -o \
         -type f -exec sha256sum {} + -exec stat -c 'mode %a %n' {} + 2>/dev/null
 }
 

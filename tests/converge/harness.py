@@ -23,7 +23,9 @@ from enginehouse.connectors.base import Connector, Held, Result
 from enginehouse.connectors.local import LocalConnector
 from enginehouse.converge import Context, Observed, Run, SystemClock, converge, destroy, observe
 from enginehouse.converge.events import Event
+from enginehouse.converge.journal import Entry
 from enginehouse.converge.lease import Leases
+from enginehouse.converge.records import events
 from enginehouse.converge.supervisor import Supervisor
 from enginehouse.gateway import RuntimeSocket
 from enginehouse.gateway import files as gateway_files
@@ -194,6 +196,11 @@ class World:
 
     def down(self) -> tuple[str, ...]:
         return tuple(line for part in reversed(self.plan().parts()) for line in self.destroy(part))
+
+    def journal(self, word: str | None = None) -> list[Entry]:
+        """What the stack's journal says, oldest first; only one kind of event if `word` is given."""
+        found = events(self.plan().hosts[0], self.context())
+        return [entry for entry in found if word in (None, entry.event)]
 
     def texts(self) -> list[str]:
         return [f"{event.part}: {event.text}" for event in self.events]

@@ -59,6 +59,8 @@ def machines(draw: st.DrawFn) -> Machine:
         remember(machine, PLANS[context].replicas[0], draw(st.sampled_from(list(Side))))
     if draw(st.booleans()):
         start_gateway(machine, draw)
+    if draw(st.booleans()):
+        machine.drained.add(PLANS[1024].replicas[0].name)
     return machine
 
 
@@ -112,11 +114,11 @@ def with_traffic(machine: Machine) -> list[str]:
 
 
 def assert_at_rest(machine: Machine, target: Plan) -> None:
-    """The release runs on one side, takes the traffic alone, and nothing is left to do."""
+    """The release runs on one side, takes the traffic alone (none, if drained), and nothing is left to do."""
     part, front = target.replicas[0], target.gateway
     engines = {name: p for name, p in machine.programs.items() if name.startswith(part.name)}
     assert [p.release for p in engines.values()] == [Replica(part, machine.facts(part), SECRETS).release]
-    assert with_traffic(machine) == list(engines)
+    assert with_traffic(machine) == ([] if machine.drained else list(engines))
     assert needed(machine, part).all() == ()
     assert gateway.steps(front, machine.facts(front), SECRETS).all() == ()
 
@@ -146,7 +148,7 @@ def test_a_failed_start_gives_the_traffic_back(machine: Machine, context: int, d
     """Forward for some steps, then all of `back`: who had the traffic has it again, and the next run gets there."""
     part = PLANS[context].replicas[0]
     steps = needed(machine, part)
-    before = with_traffic(machine)
+    before = [] if machine.drained else with_traffic(machine)
     machine.carry_out(part, steps.stage)
     for step in steps.activate[:1]:
         if isinstance(step, Activation):
@@ -157,8 +159,25 @@ def test_a_failed_start_gives_the_traffic_back(machine: Machine, context: int, d
     assert_at_rest(machine, PLANS[context])
 
 
+@settings(max_examples=300, deadline=None)
+@given(machine=machines(), context=st.sampled_from(CONTEXTS), wait=st.booleans())
+def test_draining_takes_all_traffic_and_undraining_gives_it_back(machine: Machine, context: int, wait: bool) -> None:
+    """From anywhere: after a drain nothing has traffic, twice is once, and after the way back the serving side has."""
+    settle(machine, PLANS[context])
+    part = PLANS[context].replicas[0]
+    machine.drained.add(part.name)
+    machine.carry_out(part, replica.drain(part, machine.facts(part), wait=wait))
+    assert with_traffic(machine) == []
+    assert replica.drain(part, machine.facts(part), wait=False) == ()
+    assert_at_rest(machine, PLANS[context])
+    machine.drained.clear()
+    machine.carry_out(part, replica.undrain(part, machine.facts(part)))
+    assert_at_rest(machine, PLANS[context])
+    assert replica.undrain(part, machine.facts(part)) == ()
+
+
 def test_the_machine_notices_a_broken_rule() -> None:
-    """Twin: traffic for an engine that is not ready, and the end of one that has traffic, are violations."""
+    """Twin: traffic for an engine that is not ready or drained, and the end of one that has it, are violations."""
     machine = Machine(stack="demo", sides=lines_of(PLANS[1024].gateway))
     part = PLANS[1024].replicas[0]
     leave(machine, part, Side.A, ready=False, whole=True)
@@ -168,6 +187,10 @@ def test_the_machine_notices_a_broken_rule() -> None:
     with pytest.raises(Violated, match="not ready"):
         machine.do(part, give)
     machine.programs[f"{part.name}-a"].ready = True
+    machine.drained.add(part.name)
+    with pytest.raises(Violated, match="is drained"):
+        machine.do(part, give)
+    machine.drained.clear()
     machine.do(part, give)
     with pytest.raises(Violated, match="is stopped"):
         machine.do(part, StopProgram(title="", program=f"{part.name}-a", file=""))

@@ -5,6 +5,7 @@
     foresee(part, context)    what a converge would do, and why
     destroy(part, context)    the part's own things and nothing else
 
+Beside them, `orders` drains, freezes and takes back, and `records` reads a part's history and the stack's journal.
 Every door (our Pulumi provider, the command line) calls these and decides nothing itself. Inputs on the wire are
 `as_inputs(part)`; an observation's `inputs` have the same shape, so that the two can be compared key by key.
 """

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from enginehouse.converge import scripts
+from enginehouse.converge.journal import Word
 from enginehouse.converge.manifest import Manifest, to_json
 from enginehouse.converge.proof import prove
 from enginehouse.converge.steps import (
@@ -34,12 +35,15 @@ from enginehouse.converge.waits import become_ready, wait_idle
 from enginehouse.converge.work import Work
 from enginehouse.errors import Cancelled, ConvergeFailed, EnginehouseError, explain
 
+KEPT = 50
+"""Generations in a part's history: months of work on one part, and at most a few megabytes."""
+
 Stamp = Callable[[WriteManifest], Manifest]
 """Adds generation, machine and author to what a step records."""
 
 
-def execute(steps: tuple[Step, ...], work: Work, stamp: Stamp) -> Manifest | None:
-    """Carry out `steps` in order and return the manifest that was written, if one was.
+def execute(steps: tuple[Step, ...], work: Work, stamp: Stamp | None = None) -> Manifest | None:
+    """Carry out `steps` in order and return the manifest that was written, if one was; that takes a `stamp`.
 
     Raises `ConvergeFailed` at the first step that fails, `Cancelled` when asked to stop; an activation is undone first.
     """
@@ -47,7 +51,7 @@ def execute(steps: tuple[Step, ...], work: Work, stamp: Stamp) -> Manifest | Non
 
 
 class _Executor:
-    def __init__(self, work: Work, stamp: Stamp, total: int) -> None:
+    def __init__(self, work: Work, stamp: Stamp | None, total: int) -> None:
         self._work = work
         self._stamp = stamp
         self._total = total
@@ -69,6 +73,7 @@ class _Executor:
 
     def _carry_out(self, step: Step) -> None:
         if isinstance(step, WriteManifest):
+            assert self._stamp, "who records a part signs it"
             self._written = _write_manifest(self._work, step, self._stamp)
         else:
             _EXECUTORS[type(step)](self._work, step)
@@ -128,9 +133,12 @@ def _prove(work: Work, step: Prove) -> None:
 def _write_manifest(work: Work, step: WriteManifest, stamp: Stamp) -> Manifest:
     manifest = stamp(step)
     files = [Placed(path=work.places.tools, content=step.tools, mode=0o600)] if step.tools else []
-    files.append(Placed(path=work.places.manifest, content=to_json(manifest), mode=0o600))
-    script, stdin = scripts.place(files)
-    work.do(step.title, script, stdin=stdin)
+    places = (f"{work.places.history}/{manifest.generation}.json", work.places.manifest)
+    files += [Placed(path=path, content=to_json(manifest), mode=0o600) for path in places]
+    changed = work.journal.entry(Word.CHANGED, manifest.change.what, generation=manifest.generation)
+    with work.journal.along(changed) as notes:
+        script, stdin = scripts.place(files, then=(scripts.keep_newest(work.places.history, KEPT), *notes))
+        work.do(step.title, script, stdin=stdin)
     return manifest
 
 

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from enginehouse.converge.manifest import Damaged, Manifest, from_json
 from enginehouse.converge.places import SUPERVISOR
+from enginehouse.converge.standing import Order
+from enginehouse.converge.standing import from_json as order_from_json
 from enginehouse.errors import EnginehouseError
 from enginehouse.gateway.stats import ServerRow, parse_stats
 
@@ -77,6 +79,13 @@ class Facts:
     """The manifest under the part's former name, if it was renamed and has not moved yet."""
     others: Mapping[str, Manifest] = field(default_factory=dict)
     """Manifests of other parts that this one depends on, by part name."""
+    newest_generation: int = 0
+    """Of the part's history; what is left to count from where the manifest was lost."""
+    frozen: Order | None = None
+    drained: Order | None = None
+    """Replica only, also if it was given under the former name."""
+    drained_others: Mapping[str, Order] = field(default_factory=dict)
+    """Drained replicas that this part depends on, by part name."""
     files: Mapping[str, Stored] = field(default_factory=dict)
     """Absolute path to what is stored there."""
     processes: tuple[Process, ...] = ()
@@ -114,7 +123,8 @@ def parse(text: str, stack: str) -> Facts:
         raise BadProbe("the probe's answer names no state folder")
     manifest = _manifest(values.get("manifest"))
     former = _manifest(values.get("former"))
-    others = {key.partition(".")[2]: _manifest(value) for key, value in values.items() if key.startswith("manifest.")}
+    others = {name: _manifest(value) for name, value in _of_others("manifest", values)}
+    drained = _order(values.get("drained")) or _order(values.get("former_drained"))
     return Facts(
         state=values["state"],
         machine=values.get("machine", "").strip()[:32] or None,
@@ -124,6 +134,10 @@ def parse(text: str, stack: str) -> Facts:
         damaged=manifest if isinstance(manifest, Damaged) else None,
         former=former if isinstance(former, Manifest) else None,
         others={name: found for name, found in others.items() if isinstance(found, Manifest)},
+        newest_generation=int(values.get("newest_generation", "").strip() or 0),
+        frozen=_order(values.get("frozen")),
+        drained=drained,
+        drained_others={name: order_from_json(value) for name, value in _of_others("drained", values)},
         files=dict(_files(values.get("files", ""))),
         processes=tuple(_processes(values.get("processes", ""), stack)),
         listeners={found.port: found for found in _listeners(values.get("listeners", ""))},
@@ -152,6 +166,15 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 
 def _manifest(text: str | None) -> Manifest | Damaged | None:
     return None if text is None else from_json(text)
+
+
+def _of_others(key: str, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Part name and text of each `key.NAME`."""
+    yield from ((name.partition(".")[2], value) for name, value in values.items() if name.startswith(f"{key}."))
+
+
+def _order(text: str | None) -> Order | None:
+    return None if text is None else order_from_json(text)
 
 
 def _files(text: str) -> Iterator[tuple[str, Stored]]:

@@ -45,12 +45,14 @@ from enginehouse.errors import ConvergeFailed
 from enginehouse.gateway import commands
 from enginehouse.gateway.runtime import ServerState
 from enginehouse.planner.digests import release_id
-from enginehouse.planner.parts import GatewayPart, OnChange
+from enginehouse.planner.parts import GatewayPart, OnChange, Server
 from enginehouse.render.symbols import Secret, fill
 
 STOP_SIGNAL = "USR1"
 """Soft stop: no new connections, running streams may finish (HAProxy management guide 2.8, section 4)."""
 STOP_S = 15
+_AS_GOOD = {ServerState.DRAIN: ServerState.MAINT}
+"""A drained server whose engine was exchanged never took requests."""
 
 
 def steps(part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
@@ -78,16 +80,19 @@ def _meaning(gateway: _Gateway, stage: tuple[Step, ...], activate: tuple[Step, .
 
 
 def wanted_servers(part: GatewayPart, facts: Facts) -> dict[Seat, ServerState]:
-    """The side that each replica's manifest names takes requests, the other does not."""
+    """The side that each replica's manifest names takes requests, unless the replica is drained; the other never."""
     return {
-        Seat(backend=backend.name, server=server.name): (
-            ServerState.READY
-            if (manifest := facts.others.get(server.replica)) and manifest.side is server.side
-            else ServerState.MAINT
-        )
+        Seat(backend=backend.name, server=server.name): _wanted_server(server, facts)
         for backend in part.backends
         for server in backend.servers
     }
+
+
+def _wanted_server(server: Server, facts: Facts) -> ServerState:
+    manifest = facts.others.get(server.replica)
+    if manifest is None or manifest.side is not server.side:
+        return ServerState.MAINT
+    return ServerState.DRAIN if server.replica in facts.drained_others else ServerState.READY
 
 
 def leave(part: GatewayPart, facts: Facts) -> tuple[Step, ...]:
@@ -223,7 +228,7 @@ def _traffic(gateway: _Gateway) -> Iterator[Step]:
 
 def _wrong_servers(facts: Facts, wanted: Mapping[Seat, ServerState]) -> dict[Seat, ServerState]:
     now = {Seat(backend=row.backend, server=row.server): state_of(row) for row in facts.servers or ()}
-    return {seat: state for seat, state in wanted.items() if now.get(seat) is not state}
+    return {seat: state for seat, state in wanted.items() if now.get(seat) not in (state, _AS_GOOD.get(state))}
 
 
 def _leftovers(gateway: _Gateway) -> Iterator[Step]:
@@ -292,5 +297,13 @@ def _ports(part: GatewayPart) -> dict[str, int]:
 def _set(
     gateway: _Gateway, wanted: Mapping[Seat, ServerState], title: str, *, unsaved: frozenset[str] = frozenset()
 ) -> SetServers:
-    saved = saved_servers(gateway.places)
-    return SetServers(title=title, socket=gateway.socket, saved=saved, wanted=wanted, unsaved=unsaved)
+    """Those to be drained are paused: they may be the last of their backend, and then their queue shall wait."""
+    paused = tuple(seat for seat, state in wanted.items() if state is ServerState.DRAIN)
+    return SetServers(
+        title=title,
+        socket=gateway.socket,
+        saved=saved_servers(gateway.places),
+        wanted={seat: state for seat, state in wanted.items() if state is not ServerState.DRAIN},
+        paused=paused,
+        unsaved=unsaved,
+    )

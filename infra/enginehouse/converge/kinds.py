@@ -75,7 +75,7 @@ def _endpoint_complaints(part: EndpointPart, facts: Facts, secrets: Mapping[str,
     """No key is sent while our gateway does not run: somebody else may listen on its port."""
     if not any(process.program.endswith(f"/{GATEWAY}") for process in facts.processes):
         return ("the gateway does not run",)
-    return proof.look(part, secrets)
+    return proof.look(endpoint.without_drained(part, facts), secrets)
 
 
 KINDS: Mapping[type[Part], Kind] = {

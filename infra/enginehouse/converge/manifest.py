@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from enginehouse.converge.signed import Signed
 from enginehouse.planner.codec import KINDS, from_plain, kind_of, to_plain
 from enginehouse.planner.parts import Part, Side
 
@@ -14,17 +15,11 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """Who changed a part last, when, and through which door."""
+class Change(Signed):
+    """Who changed a part last, when, through which door, and what."""
 
-    run: str
-    who: str
-    door: str
-    at: str
-    """UTC, ISO 8601."""
-
-    def __str__(self) -> str:
-        return f"{self.who} at {self.at} through {self.door}"
+    what: str = ""
+    """In the words of a diff, such as `args.ctx-size: 2048 => 4096`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

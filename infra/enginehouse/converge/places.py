@@ -41,6 +41,25 @@ class Places:
         return f"{self.part}/manifest.json"
 
     @property
+    def history(self) -> str:
+        """Holds copies of the part's last manifests, each named after its generation."""
+        return f"{self.part}/history"
+
+    @property
+    def drained(self) -> str:
+        """The standing order that a replica gets no requests."""
+        return f"{self.part}/drained.json"
+
+    @property
+    def frozen(self) -> str:
+        """The standing order that nothing of the stack changes."""
+        return f"{self.stack_folder}/frozen.json"
+
+    @property
+    def journal(self) -> str:
+        return f"{self.stack_folder}/events.jsonl"
+
+    @property
     def tools(self) -> str:
         """Programs whose version was asked once, so that a probe need not ask again."""
         return f"{self.part}/run/tools"

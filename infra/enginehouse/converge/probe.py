@@ -29,6 +29,16 @@ def probe(part: Part) -> str:
     return "\n".join(lines) + "\n"
 
 
+def history_of(part: Part) -> str:
+    """A script that prints the part's kept manifests, oldest first, each after a NUL, its generation and a tab."""
+    return _reading(f"each_of {_places(part).history}")
+
+
+def journal_of(part: Part) -> str:
+    """A script that prints the journal of the part's stack; nothing if there is none."""
+    return _reading(f"cat {_places(part).journal} 2>/dev/null || :")
+
+
 def on_machine(path: str) -> str:
     """A path with the `@{state}` symbol as a shell word, for scripts that have found the state folder."""
     rest = path.removeprefix("@{state}")
@@ -36,10 +46,16 @@ def on_machine(path: str) -> str:
     return f"{_STATE}{quoted}" if rest != path else quoted
 
 
+def _reading(command: str) -> str:
+    return "\n".join((render("host/probe.sh"), "find_state >/dev/null", command)) + "\n"
+
+
 def _common(part: Part) -> Iterator[str]:
     places = _places(part)
     yield f"[ ! -d {places.part} ] || yes folder"
     yield f"text_of manifest {places.manifest}"
+    yield f"newest_generation {places.history}"
+    yield f"text_of frozen {places.frozen}"
     if part.renamed_from:
         yield f"text_of former {places.other(part.renamed_from).manifest}"
     yield f"processes {shlex.quote(part.stack)}"
@@ -74,6 +90,9 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
     programs = [places.program_file(side_program(name, side)) for name in names for side in Side]
     ports = " ".join(str(port) for port in part.ports.values())
     gateway = places.other(part.gateway.part)
+    yield f"text_of drained {places.drained}"
+    if part.renamed_from:
+        yield f"text_of former_drained {places.other(part.renamed_from).drained}"
     yield f"files_below {places.part} {' '.join(programs)}"
     yield f"listeners {ports}"
     yield f"answers {shlex.quote(engine.health_path)} {ports}"
@@ -93,7 +112,7 @@ def _gateway(part: GatewayPart) -> Iterator[str]:
     yield f"key current; readlink {places.part}/current 2>/dev/null"
     yield f"[ ! -S {admin_socket(places)} ] || yes socket"
     for replica in sorted({server.replica for backend in part.backends for server in backend.servers}):
-        yield f"text_of manifest.{replica} {places.other(replica).manifest}"
+        yield from _of_other(places, replica)
     yield f"tool {places.tools} haproxy -v"
     yield f"kept_tools {places.tools}"
 
@@ -101,7 +120,13 @@ def _gateway(part: GatewayPart) -> Iterator[str]:
 def _endpoint(part: EndpointPart) -> Iterator[str]:
     places = _places(part)
     for name in part.behind:
-        yield f"text_of manifest.{name} {places.other(name).manifest}"
+        yield from _of_other(places, name)
+
+
+def _of_other(places: Places, name: str) -> Iterator[str]:
+    """Another part's manifest, and whether it is drained."""
+    yield f"text_of manifest.{name} {places.other(name).manifest}"
+    yield f"text_of drained.{name} {places.other(name).drained}"
 
 
 def _host_folders(places: Places) -> tuple[str, ...]:

@@ -12,14 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping
 import enginehouse.converge.scripts as scripts
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.manifest import Left
-from enginehouse.converge.programs import releases_on
+from enginehouse.converge.programs import PRIVATE, releases_on
 from enginehouse.converge.runners import Replica, Runner
+from enginehouse.converge.standing import to_json
 from enginehouse.converge.steps import (
     Activation,
     BecomeReady,
     Effect,
     Place,
     Placed,
+    Seat,
     SetServers,
     Sh,
     StartProgram,
@@ -59,6 +61,27 @@ def foreseen(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> 
         reason="the new weights are brought first, while the running release serves; the next one then starts beside "
         "it if there is room, else requests wait at the gateway meanwhile",
     )
+
+
+def drain(part: ReplicaPart, facts: Facts, *, wait: bool) -> tuple[Step, ...]:
+    """What takes the traffic from the replica, and with `wait` what lets its requests finish."""
+    replica = Replica(part, facts, {})
+    pause = [_pause(replica, seats, "taking the traffic from it")] if (seats := _with_traffic(replica)) else []
+    return (*pause, *(_idle(runner, cut=False) for runner in replica.running() if wait))
+
+
+def undrain(part: ReplicaPart, facts: Facts) -> tuple[Step, ...]:
+    """What gives the traffic back to the side that runs, if one does and has a place at the gateway."""
+    replica = Replica(part, facts, {})
+    return tuple(step for runner in replica.running()[:1] for step in _put_to_work(replica, runner, known=True))
+
+
+def last_of_its_backend(part: ReplicaPart, facts: Facts) -> bool:
+    """Whether the gateway can use no other replica for the requests of this one."""
+    seats = Replica(part, facts, {}).seats()
+    backends = {seat.backend for seat in seats}
+    others = [row for row in facts.servers or () if Seat(backend=row.backend, server=row.server) not in seats]
+    return bool(seats) and not any(row.is_usable() for row in others if row.backend in backends)
 
 
 def leave(part: ReplicaPart, facts: Facts) -> tuple[Step, ...]:
@@ -109,13 +132,9 @@ def _decide(replica: Replica) -> Steps:
 
 def _keep(replica: Replica, serving: Runner) -> Steps:
     """The right release runs: see that it is ready, has the traffic, and is alone."""
-    facts, manifest = replica.facts, replica.facts.manifest
+    manifest = replica.facts.manifest
     known = manifest is not None and (manifest.release, manifest.side) == (replica.release, serving.side)
-    now: list[Step] = []
-    if not known or facts.health.get(serving.port) != 200:
-        now.append(_become_ready(replica, serving, "waiting for the engine"))
-    if serving.seat and not replica.takes_traffic(serving):
-        now.append(_set(replica, {serving: ServerState.READY}, "giving it the traffic", usable_within_s=USABLE_S))
+    now = list(_put_to_work(replica, serving, known=known))
     others = [runner for runner in replica.running() if runner != serving]
     left, leaving = _split(replica, serving, others)
     now += [step for runner in leaving for step in _retire(replica, runner)]
@@ -124,6 +143,16 @@ def _keep(replica: Replica, serving: Runner) -> Steps:
     runs_on = f"release {replica.release} runs on as it is on side {serving.side}"
     effect, more = (Effect.TRAFFIC, f"; {', '.join(step.title for step in now)}") if now else (Effect.RECORD, "")
     return Steps(activate=(*now, *_close(replica, serving, left)), effect=effect, reason=runs_on + more)
+
+
+def _put_to_work(replica: Replica, serving: Runner, *, known: bool) -> Iterator[Step]:
+    """See that it is ready, which goes without saying of one that is `known`, and has the traffic it shall have."""
+    if not known or replica.facts.health.get(serving.port) != 200:
+        yield _become_ready(replica, serving, "waiting for the engine")
+    if replica.facts.drained and (seats := _with_traffic(replica)):
+        yield _pause(replica, seats, f"taking the traffic from it (drained {replica.facts.drained})")
+    elif not replica.takes_traffic(serving):
+        yield from _give_traffic(replica, serving, "giving it the traffic")
 
 
 def _exchange(replica: Replica) -> Steps:
@@ -216,12 +245,7 @@ def _start(replica: Replica, runner: Runner, title: str) -> tuple[Step, ...]:
     file = replica.files(runner.side)[-1]
     start = _program(runner, title, file)
     ready = _become_ready(replica, runner, f"side {runner.side}")
-    if runner.seat is None:
-        return (start, ready)
-    traffic = _set(
-        replica, {runner: ServerState.READY}, f"giving side {runner.side} the traffic", usable_within_s=USABLE_S
-    )
-    return (start, ready, traffic)
+    return (start, ready, *_give_traffic(replica, runner, f"giving side {runner.side} the traffic"))
 
 
 def _start_again(replica: Replica, old: Runner) -> tuple[Step, ...]:
@@ -230,7 +254,7 @@ def _start_again(replica: Replica, old: Runner) -> tuple[Step, ...]:
     file = replica.program_file(old, old.process.release)
     start = _program(old, f"starting release {old.process.release} again", file)
     ready = _become_ready(replica, old, f"side {old.side}")
-    return (start, ready, *_at_gateway(replica, old, ServerState.READY, "giving it the traffic"))
+    return (start, ready, *_give_traffic(replica, old, "giving it the traffic", wait=False))
 
 
 def _drain_and_stop(replica: Replica, runner: Runner, why: str) -> tuple[Step, ...]:
@@ -243,18 +267,21 @@ def _pause_and_stop(replica: Replica, runner: Runner, why: str) -> tuple[Step, .
     stop = StopProgram(title=f"stopping {runner.program}", program=runner.program, file=runner.file)
     if runner.seat is None:
         return (stop,)
-    pause = SetServers(
-        title=f"holding requests back ({why})",
-        socket=replica.gateway_socket,
-        saved=replica.saved_servers,
-        wanted={},
-        paused=(runner.seat,),
-    )
-    return (pause, _idle(runner), stop)
+    return (_pause(replica, (runner.seat,), f"holding requests back ({why})"), _idle(runner), stop)
 
 
-def _idle(runner: Runner) -> WaitIdle:
-    return WaitIdle(title=f"waiting for side {runner.side} to finish", port=runner.port, within_s=runner.drain_s)
+def _pause(replica: Replica, seats: tuple[Seat, ...], title: str) -> SetServers:
+    return SetServers(title=title, socket=replica.gateway_socket, saved=replica.saved_servers, wanted={}, paused=seats)
+
+
+def _with_traffic(replica: Replica) -> tuple[Seat, ...]:
+    """Server lines that take requests, also those whose engine is just being started again."""
+    return tuple(seat for seat in replica.seats() if replica.state_of(seat) is ServerState.READY)
+
+
+def _idle(runner: Runner, *, cut: bool = True) -> WaitIdle:
+    title = f"waiting for side {runner.side} to finish"
+    return WaitIdle(title=title, port=runner.port, within_s=runner.drain_s, cut=cut)
 
 
 def _retire(replica: Replica, runner: Runner) -> tuple[Step, ...]:
@@ -282,6 +309,9 @@ def _close(replica: Replica, serving: Runner, left: tuple[Left, ...]) -> Iterato
         kept.append(f"{manifest.release}-{manifest.side}")
     if releases_on(replica.facts, places) - set(kept):
         yield Sh(title="removing releases before the last two", script=scripts.keep_releases(places, kept))
+    if replica.facts.former and replica.facts.drained:
+        order = Placed(path=places.drained, content=to_json(replica.facts.drained), mode=PRIVATE)
+        yield Place(title="keeping the order that it is drained", files=(order,))
     if replica.facts.former and replica.part.renamed_from and not left:
         former = places.other(replica.part.renamed_from).part
         yield Sh(title=f"removing the folder of {replica.part.renamed_from}", script=scripts.remove(former))
@@ -327,6 +357,13 @@ def _become_ready(replica: Replica, runner: Runner, title: str) -> BecomeReady:
         within_s=replica.part.ready_within_s,
         log=runner.log,
     )
+
+
+def _give_traffic(replica: Replica, runner: Runner, title: str, *, wait: bool = True) -> tuple[Step, ...]:
+    """Nothing, if the runner has no place at the gateway, or while the replica is drained."""
+    if runner.seat is None or replica.facts.drained:
+        return ()
+    return (_set(replica, {runner: ServerState.READY}, title, usable_within_s=USABLE_S if wait else 0),)
 
 
 def _at_gateway(replica: Replica, runner: Runner, state: ServerState, title: str) -> tuple[Step, ...]:

@@ -129,6 +129,10 @@ class Replica:
             stop_s=ENGINE_STOP_S,
         )
 
+    def seats(self) -> tuple[Seat, ...]:
+        """The replica's server lines at the running gateway."""
+        return tuple(seat for side in Side if (seat := self.runner(side).seat))
+
     def takes_traffic(self, runner: Runner) -> bool:
         return runner.seat is not None and self.state_of(runner.seat) is ServerState.READY
 

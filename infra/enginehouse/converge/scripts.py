@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
+from enginehouse.converge.journal import LARGEST_BYTES
 from enginehouse.converge.places import Places
 from enginehouse.converge.steps import Placed
 from enginehouse.render.templates import render
@@ -15,12 +16,14 @@ def change(*commands: str) -> str:
     return "\n".join((render("host/change.sh"), *commands)) + "\n"
 
 
-def place(files: Iterable[Placed], *, folders: Iterable[str] = ()) -> tuple[str, Iterator[bytes]]:
-    """The script that makes `folders` and puts `files`, and the stdin it reads them from."""
+def place(
+    files: Iterable[Placed], *, folders: Iterable[str] = (), then: Iterable[str] = ()
+) -> tuple[str, Iterator[bytes]]:
+    """The script that makes `folders`, puts `files` and goes on with `then`, and the stdin it reads them from."""
     contents = [(file, file.content.encode()) for file in files]
     commands = [f"mkdir -p {shlex.quote(folder)}" for folder in folders]
     commands += [f"put {file.mode:o} {len(data)} {shlex.quote(file.path)}" for file, data in contents]
-    return change(*commands), (data for _, data in contents)
+    return change(*commands, *then), (data for _, data in contents)
 
 
 def make_folders(folders: Iterable[str]) -> str:
@@ -59,9 +62,9 @@ def end_processes(stack: str, pids: Iterable[int]) -> str:
     return change(f"end_processes {stack} {' '.join(map(str, pids))}")
 
 
-def remove(*paths: str) -> str:
-    """Remove files and folders; what is not there is fine."""
-    return change(f"rm -rf {' '.join(shlex.quote(path) for path in paths)}")
+def remove(*paths: str, then: Iterable[str] = ()) -> str:
+    """Remove files and folders, and go on with `then`; what is not there is fine."""
+    return change(f"rm -rf {' '.join(shlex.quote(path) for path in paths)}", *then)
 
 
 def keep_releases(places: Places, names: Iterable[str]) -> str:
@@ -72,6 +75,17 @@ def keep_releases(places: Places, names: Iterable[str]) -> str:
         f'    case ${{folder##*/}} in {patterns}) ;; *) rm -rf "$folder" ;; esac',
         "done",
     )
+
+
+def keep_newest(folder: str, count: int) -> str:
+    """The command that removes the oldest generations from a history."""
+    return f"keep_newest {shlex.quote(folder)} {count}"
+
+
+def note(places: Places, lines: Iterable[str]) -> Iterator[str]:
+    """Commands that append to the stack's journal. What they serve never fails because of them."""
+    for line in lines:
+        yield f"note {shlex.quote(places.journal)} {LARGEST_BYTES} {shlex.quote(line)} 2>/dev/null || :"
 
 
 def weights(*, file: str, sha256: str, record: str, commands: Iterable[str]) -> str:

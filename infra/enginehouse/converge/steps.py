@@ -129,6 +129,8 @@ class WaitIdle(Step):
 
     port: int
     within_s: int
+    cut: bool = True
+    """Whether what follows ends the requests that are still running then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,20 +13,20 @@ from enginehouse.connectors.base import Connector
 from enginehouse.converge import scripts
 from enginehouse.converge.context import Context
 from enginehouse.converge.execute import execute
-from enginehouse.converge.facts import Facts, parse
+from enginehouse.converge.facts import Facts
+from enginehouse.converge.journal import Word, shortened
 from enginehouse.converge.kinds import kind_of
+from enginehouse.converge.look import PROBE_S, check_frozen, look
 from enginehouse.converge.manifest import Change, Manifest
 from enginehouse.converge.places import Places
-from enginehouse.converge.probe import probe
+from enginehouse.converge.standing import Order
 from enginehouse.converge.steps import Effect, Sh, Steps, WriteManifest
 from enginehouse.converge.turns import turn
 from enginehouse.converge.wire import as_inputs
 from enginehouse.converge.work import Work
-from enginehouse.errors import ChangedElsewhere, ConvergeFailed, WrongMachine, explain
+from enginehouse.errors import ChangedElsewhere, ConvergeFailed, Frozen, explain
+from enginehouse.planner.diff import in_words
 from enginehouse.planner.parts import Part, ReplicaPart
-
-PROBE_S = 60.0
-"""A probe takes a tenth of a second; the first one asks programs for their versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,13 @@ class Observed:
     outputs: Mapping[str, Any]
     reasons: tuple[str, ...]
     """Why it does not do its work, as sentences; empty means healthy."""
+    frozen: Order | None = None
+    drained: Order | None = None
+
+    def orders(self) -> tuple[str, ...]:
+        """The standing orders as sentences; they explain what is seen and are no fault."""
+        standing = {"the stack is frozen": self.frozen, "drained": self.drained}
+        return tuple(f"{what} {order}" for what, order in standing.items() if order)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,48 +66,53 @@ def converge(
 
     `seen_generation` and `machine_id` are outputs that the caller knows from before, if any. Raises `ChangedElsewhere`
     if somebody else changed the part since, `WrongMachine` if another machine answers, `LeaseHeld` if another run works
-    there, `GateClosed` if another replica failed before this one's turn came, `ConvergeFailed` with reasons, and
-    `Cancelled`.
+    there, `Frozen` if a standing order forbids what is needed, `GateClosed` if another replica failed before this one's
+    turn came, `ConvergeFailed` with reasons, and `Cancelled`.
     """
     connector = context.connectors.connect(part)
-    facts = _look(part, connector, machine_id)
-    kind = kind_of(part)
-    steps = kind.steps(part, facts, context.secrets)
-    if facts.manifest and not steps.all():
-        if complaints := kind.complaints(part, facts, context.secrets):
-            raise ConvergeFailed(f"{part.name} is as it should be, but does not do its work", reasons=complaints)
-        context.progress(part.name, steps.reason)
-        return _outputs(part, facts.manifest, facts)
-    told = partial(context.notice, part.name)
-    with turn(part), context.leases.hold(connector, facts.state, context.run, told):
-        facts = _look(part, connector, machine_id)
-        _check_generation(part, facts, seen_generation)
-        work = Work(context, connector, part.name, Places.of(part, facts.state))
-        steps = kind.steps(part, facts, context.secrets)
-        with _gate(part, context, steps) as waited:
-            if waited:
-                facts = _look(part, connector, machine_id)
-                steps = kind.steps(part, facts, context.secrets)
-            stamp = _Stamp(part, context, connector, facts, seen_generation)
-            manifest = execute(steps.all(), work, stamp) or facts.manifest
-        assert manifest is not None, "steps that change something end with the manifest"
-        return _outputs(part, manifest, facts)
+    facts = look(part, connector, machine_id)
+    work = Work(context, connector, part.name, Places.of(part, facts.state))
+    if adopting := _adoption(facts, seen_generation):
+        context.notice(part.name, adopting)
+    steps_now = kind_of(part).steps
+    with work.journal.kept():
+        steps = steps_now(part, facts, context.secrets)
+        if facts.manifest and not steps.all():
+            return _rest(part, context, facts, facts.manifest, steps.reason)
+        check_frozen(part, facts)
+        with turn(part), context.leases.hold(connector, facts.state, context.run, work.journal.taken_over):
+            facts = look(part, connector, machine_id)
+            _check_generation(part, facts, seen_generation)
+            check_frozen(part, facts)
+            steps = steps_now(part, facts, context.secrets)
+            with _gate(part, context, steps) as waited:
+                if waited:
+                    facts = look(part, connector, machine_id)
+                    steps = steps_now(part, facts, context.secrets)
+                if adopting:
+                    work.journal.add(Word.ADOPTED, adopting)
+                stamp = _Stamp(part, context, connector, facts, seen_generation, _what(part, facts, steps))
+                manifest = execute(steps.all(), work, stamp) or facts.manifest
+            assert manifest is not None, "steps that change something end with the manifest"
+            return _outputs(part, manifest, facts)
 
 
 def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> Foresight:
     """What `converge` would do to `part` as the machine is now. Changes nothing, takes no lease."""
-    facts = _look(part, context.connectors.connect(part), machine_id)
+    facts = look(part, context.connectors.connect(part), machine_id)
     stands = _has(part, facts)
     try:
         steps = kind_of(part).foreseen(part, facts, context.secrets)
-    except ConvergeFailed as error:
+        if steps.effect is not Effect.NOTHING:
+            check_frozen(part, facts)
+    except (ConvergeFailed, Frozen) as error:
         return Foresight(effect=Effect.FAILS, reason="; ".join(explain(error)), stands=stands)
     return Foresight(effect=steps.effect, reason=steps.reason, stands=stands)
 
 
 def observe(part: Part, context: Context, *, machine_id: str | None = None) -> Observed | None:
     """Look at `part` without changing anything; None if the machine has none of it. Takes no lease."""
-    facts = _look(part, context.connectors.connect(part), machine_id)
+    facts = look(part, context.connectors.connect(part), machine_id)
     if facts.manifest is None:
         return _unreadable(part, facts)
     known = facts.manifest.part
@@ -114,22 +126,32 @@ def observe(part: Part, context: Context, *, machine_id: str | None = None) -> O
         inputs=inputs,
         outputs=_outputs(known, facts.manifest, facts),
         reasons=kind.complaints(known, facts, context.secrets),
+        frozen=facts.frozen,
+        drained=facts.drained,
     )
 
 
 def destroy(part: Part, context: Context, *, machine_id: str | None = None) -> tuple[str, ...]:
-    """Take the part's own things off its machine; sentences say what stays on purpose. Idempotent, in any order."""
+    """Take the part's own things off its machine; sentences say what stays on purpose. Idempotent, in any order.
+
+    Raises `Frozen` if a standing order forbids it.
+    """
     connector = context.connectors.connect(part)
-    facts = _look(part, connector, machine_id)
+    facts = look(part, connector, machine_id)
     if not _has(part, facts):
         return ()
-    kind = kind_of(part)
-    with context.leases.hold(connector, facts.state, context.run, lambda text: context.notice(part.name, text)):
-        facts = _look(part, connector, machine_id)
-        places = Places.of(part, facts.state)
-        gone = Sh(title=f"removing {places.part}", script=scripts.remove(places.part))
-        stamp = _Stamp(part, context, connector, facts, None)
-        execute((*kind.leave(part, facts), gone), Work(context, connector, part.name, places), stamp)
+    check_frozen(part, facts)
+    kind, places = kind_of(part), Places.of(part, facts.state)
+    work = Work(context, connector, part.name, places)
+    with (
+        work.journal.kept(),
+        context.leases.hold(connector, facts.state, context.run, work.journal.taken_over),
+    ):
+        facts = look(part, connector, machine_id)
+        check_frozen(part, facts)
+        with work.journal.along(work.journal.entry(Word.REMOVED, "removed from the machine")) as notes:
+            gone = Sh(title=f"removing {places.part}", script=scripts.remove(places.part, then=notes))
+            execute((*kind.leave(part, facts), gone), work)
         return kind.stays(part, facts)
 
 
@@ -137,13 +159,20 @@ class _Stamp:
     """Signs what is recorded: one generation more, this machine, this run."""
 
     def __init__(
-        self, part: Part, context: Context, connector: Connector, facts: Facts, seen_generation: int | None
+        self,
+        part: Part,
+        context: Context,
+        connector: Connector,
+        facts: Facts,
+        seen_generation: int | None,
+        what: str,
     ) -> None:
         self._part = part
         self._context = context
         self._connector = connector
         self._facts = facts
         self._seen_generation = seen_generation
+        self._what = what
 
     def __call__(self, step: WriteManifest) -> Manifest:
         run, places = self._context.run, Places.of(self._part, self._facts.state)
@@ -152,7 +181,7 @@ class _Stamp:
             part=self._part,
             generation=self._generation() + 1,
             machine=self._facts.machine or _own_machine_id(self._connector, self._facts.state),
-            change=Change(run=run.id, who=run.who, door=run.door, at=at),
+            change=Change(run=run.id, who=run.who, door=run.door, at=at, what=self._what),
             files={places.inside(file.path): file.sha256 for file in step.files},
             release=step.release,
             side=step.side,
@@ -161,9 +190,9 @@ class _Stamp:
         )
 
     def _generation(self) -> int:
-        """The one before. Where the manifest was lost, what the caller saw keeps the count from starting over."""
+        """The one before. Where the manifest was lost, history and caller keep the count from starting over."""
         before = self._facts.manifest or self._facts.former
-        return before.generation if before else self._seen_generation or 0
+        return before.generation if before else max(self._seen_generation or 0, self._facts.newest_generation)
 
 
 @contextmanager
@@ -176,16 +205,29 @@ def _gate(part: Part, context: Context, steps: Steps) -> Iterator[bool]:
         yield waited
 
 
-def _look(part: Part, connector: Connector, machine_id: str | None) -> Facts:
-    result = connector.run(probe(part), deadline_s=PROBE_S).check(f"{connector.host}: looking at {part.name}")
-    facts = parse(result.stdout, part.stack)
-    known = machine_id or (facts.manifest.machine if facts.manifest else None)
-    if known and facts.machine != known:
-        raise WrongMachine(
-            f"{connector.host}: another machine answers (its id is {facts.machine or 'not set'}, expected {known}); "
-            f"nothing was changed"
-        )
-    return facts
+def _rest(part: Part, context: Context, facts: Facts, manifest: Manifest, reason: str) -> dict[str, Any]:
+    """Nothing to do. Raises `ConvergeFailed` if the part does not do its work all the same."""
+    if complaints := kind_of(part).complaints(part, facts, context.secrets):
+        raise ConvergeFailed(f"{part.name} is as it should be, but does not do its work", reasons=complaints)
+    context.progress(part.name, reason)
+    return _outputs(part, manifest, facts)
+
+
+def _adoption(facts: Facts, seen: int | None) -> str | None:
+    """What is told when the machine knows the part and the caller does not: its state was lost, or is another clone."""
+    if seen is not None or facts.manifest is None:
+        return None
+    return f"adopted: last changed by {facts.manifest.change} (generation {facts.manifest.generation})"
+
+
+def _what(part: Part, facts: Facts, steps: Steps) -> str:
+    """What a converge changes, in the words of a diff."""
+    before = facts.manifest or facts.former
+    if before is None:
+        return "new on the machine"
+    changes = in_words(as_inputs(before.part), as_inputs(part))
+    done = (step.title for step in steps.all() if not isinstance(step, WriteManifest))
+    return shortened(", ".join(changes) or f"as planned before; {', '.join(done) or 'recorded again'}")
 
 
 def _check_generation(part: Part, facts: Facts, seen: int | None) -> None:

@@ -29,10 +29,11 @@ def become_ready(work: Work, step: BecomeReady) -> None:
 
 
 def wait_idle(work: Work, step: WaitIdle) -> None:
-    """Wait for the end of the requests in progress; those that outlast the step's time are cut, which is told."""
+    """Wait for the end of the requests in progress; that some outlast the step's time is told."""
     script = render("host/idle.sh") + f"wait_idle {step.port} {step.within_s}\n"
     if work.run(script, deadline_s=step.within_s + 30).returncode != 0:
-        work.notice(f"requests were still running after {step.within_s} s of draining and are cut off")
+        fate = "are cut off" if step.cut else "go on"
+        work.notice(f"requests were still running after {step.within_s} s of draining and {fate}")
 
 
 class _Start:

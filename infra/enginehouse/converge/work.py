@@ -16,6 +16,7 @@ from enginehouse.converge.context import Context
 from enginehouse.converge.lease import LEASE_LOST, mutating
 from enginehouse.converge.places import Places
 from enginehouse.converge.programs import lines_of_start
+from enginehouse.converge.records import Journal
 from enginehouse.converge.steps import SCRIPT_DEADLINE_S
 from enginehouse.converge.supervisor import Supervisor
 from enginehouse.errors import ConnectorError, ConvergeFailed, LeaseHeld
@@ -38,6 +39,7 @@ class Work:
         self.connector = connector
         self.part = part
         self.places = places
+        self.journal = Journal(context, connector, part, places)
         self.supervisor = Supervisor(connector, places.supervisor_socket, self.pause)
         self._line = ""
         self._told = 0.0

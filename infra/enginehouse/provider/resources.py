@@ -139,6 +139,8 @@ class Resources:
             raise Unhealthy(state, ("its creation has not come to an end; the next `pulumi up` continues it",))
         if seen is None:
             return None
+        for sentence in seen.orders():
+            self._listener(urn)(Notice(part=part.name, text=sentence))
         now = State(id=_id(part, state.machine_id), inputs=_observed(state.inputs, seen), outputs=seen.outputs)
         if seen.reasons:
             raise Unhealthy(now, seen.reasons)

@@ -1,7 +1,8 @@
 """A machine in memory that steps can be carried out on, and that a probe's facts can be read from.
 
 It knows what steps mean, not how they are done. It checks at every step what must never happen: a server that takes
-requests although its engine is not ready, an engine that is stopped while its server takes requests.
+requests although its engine is not ready or its replica is drained, an engine that is stopped while its server takes
+requests.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from enginehouse.converge.facts import Facts, Process, Stored, Tool
 from enginehouse.converge.manifest import Change, Manifest
 from enginehouse.converge.places import GATEWAY, SUPERVISOR, Places
+from enginehouse.converge.standing import Order
 from enginehouse.converge.steps import (
     Activation,
     AwaitGateway,
@@ -37,6 +39,7 @@ from enginehouse.planner.parts import GatewayPart, Part, ReplicaPart, WeightsPar
 STATE = "/s"
 ENGINE = Tool(name="llama-server", path="/opt/llama-server", stat="1 1 1", version="version: 11434 (x)\n")
 HAPROXY = Tool(name="haproxy", path="/opt/haproxy", stat="1 1 1", version="HAProxy version 2.8.25\n")
+ORDER = Order(run="run-0", who="ada@desk", door="test", at="2026-11-24T12:00:00+00:00", reason="a test")
 CHANGE = Change(run="run-0", who="ada@desk", door="test", at="2026-11-24T12:00:00+00:00")
 
 
@@ -66,6 +69,8 @@ class Machine:
     current: str = ""
     lacks: frozenset[str] = frozenset()
     """Weights, by SHA-256, that have not been brought yet."""
+    drained: set[str] = field(default_factory=set)
+    """Names of the replicas that shall get no requests."""
 
     def carry_out(self, part: Part, steps: Iterable[Step]) -> None:
         for step in steps:
@@ -111,6 +116,8 @@ class Machine:
             memory_mib=self.memory_mib,
             manifest=self.manifests.get(part.name),
             others=others,
+            drained=ORDER if part.name in self.drained else None,
+            drained_others={name: ORDER for name in self.drained if name != part.name},
             files=dict(self.files),
             processes=tuple(self._processes()),
             health=dict(self._health(part)),
@@ -145,6 +152,8 @@ class Machine:
             program = self.programs.get(self.sides[seat])
             if state is ServerState.READY and not (program and program.ready):
                 raise Violated(f"{seat.server} takes requests, but its engine is not ready")
+            if state is ServerState.READY and self.sides[seat].rpartition("-")[0] in self.drained:
+                raise Violated(f"{seat.server} takes requests, but its replica is drained")
             self.servers[seat] = state
         self.servers |= dict.fromkeys(step.paused, ServerState.DRAIN)
 

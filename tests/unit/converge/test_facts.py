@@ -11,8 +11,10 @@ import pytest
 
 from enginehouse.converge.facts import BadProbe, Facts, Listener, Stored, Tool, parse
 from enginehouse.converge.probe import probe
+from enginehouse.converge.standing import to_json
 from enginehouse.planner.parts import Part
 from tests.property.test_converge import PLANS
+from tests.unit.converge.machine import ORDER
 
 PARTS = PLANS[1024].parts()
 
@@ -108,6 +110,15 @@ def test_a_damaged_manifest_is_recognised() -> None:
     assert found.manifest is None
     assert found.damaged is not None
     assert found.damaged.reason.startswith("not JSON")
+
+
+def test_standing_orders_are_told_apart() -> None:
+    """The stack's, the part's own (also under its former name), and those of others."""
+    order = to_json(ORDER)
+    found = facts(frozen=order, drained=order, drained__chat_box_1=order)
+    assert (found.frozen, found.drained, found.drained_others) == (ORDER, ORDER, {"chat_box_1": ORDER})
+    assert facts(former_drained=order).drained == ORDER
+    assert (facts().frozen, facts().drained, facts().drained_others) == (None, None, {})
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)

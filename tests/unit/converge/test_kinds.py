@@ -14,11 +14,12 @@ from enginehouse.converge import endpoint, host, weights
 from enginehouse.converge.facts import Facts, Tool
 from enginehouse.converge.manifest import Change, Manifest
 from enginehouse.converge.programs import choose_tool, start_script, words
-from enginehouse.converge.steps import Placed, Prove, Sh, Steps, Upload
+from enginehouse.converge.steps import Placed, Prove, Sh, Steps, Upload, WriteManifest
 from enginehouse.converge.work import share
 from enginehouse.errors import ConvergeFailed
 from enginehouse.planner.parts import Part
 from tests.property.test_converge import PLANS
+from tests.unit.converge.machine import ORDER
 
 CHANGE = Change(run="r", who="ada@desk", door="pulumi", at="2026-11-24T12:00:00+00:00")
 
@@ -141,6 +142,23 @@ def test_a_change_behind_the_endpoint_asks_for_a_new_proof() -> None:
     assert endpoint.steps(part, rest, {}).all() == ()
     moved = machine(manifest=known, others={behind.name: replace(remembered(behind), generation=2)})
     assert isinstance(endpoint.steps(part, moved, {}).all()[0], Prove)
+
+
+def test_a_model_without_a_working_replica_is_not_asked() -> None:
+    """Drained by order: no answer can come; the other checks stay, and what was proved before stays proved."""
+    part, replica = PLANS[1024].endpoint, PLANS[1024].replicas[0]
+    others = {replica.name: remembered(replica)}
+    proved = remembered(replace(part, public=not part.public), seen={replica.name: 1})
+    drained = machine(manifest=proved, others=others, drained_others={replica.name: ORDER})
+    proof, record = endpoint.steps(part, drained, {}).all()
+    assert isinstance(proof, Prove)
+    assert isinstance(record, WriteManifest)
+    assert (proof.part.models, part.models, record.seen) == ((), ("tiny",), {replica.name: 1})
+    again = machine(manifest=remembered(part, seen=record.seen), others=others)
+    assert endpoint.steps(part, again, {}).all() == ()
+    moved = replace(again, others={replica.name: replace(remembered(replica), generation=2)})
+    assert endpoint.steps(part, moved, {}).all() != ()
+    assert endpoint.steps(part, replace(moved, drained_others={replica.name: ORDER}), {}).all() == ()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""One look at a part's machine: the first thing every verb and every order does."""
+
+from __future__ import annotations
+
+from enginehouse.connectors.base import Connector
+from enginehouse.converge.facts import Facts, parse
+from enginehouse.converge.probe import probe
+from enginehouse.errors import Frozen, WrongMachine
+from enginehouse.planner.parts import Part
+
+PROBE_S = 60.0
+"""A probe takes a tenth of a second; the first one asks programs for their versions."""
+
+
+def look(part: Part, connector: Connector, machine_id: str | None = None) -> Facts:
+    """The part's facts. Raises `WrongMachine` if another machine answers than the caller or the manifest knows."""
+    result = connector.run(probe(part), deadline_s=PROBE_S).check(f"{connector.host}: looking at {part.name}")
+    facts = parse(result.stdout, part.stack)
+    known = machine_id or (facts.manifest.machine if facts.manifest else None)
+    if known and facts.machine != known:
+        raise WrongMachine(
+            f"{connector.host}: another machine answers (its id is {facts.machine or 'not set'}, expected {known}); "
+            f"nothing was changed"
+        )
+    return facts
+
+
+def check_frozen(part: Part, facts: Facts) -> None:
+    """Raises `Frozen` if a standing order says that nothing of the stack changes."""
+    if facts.frozen:
+        raise Frozen(
+            f"{part.name}: {part.stack} on {part.host} is frozen {facts.frozen}; nothing was changed; "
+            f"`enginehouse unfreeze {part.stack}` ends it"
+        )

@@ -1,0 +1,125 @@
+"""Standing orders: a replica gets no requests, a stack stays as it is, until a person takes it back.
+
+    drain, undrain       one replica
+    freeze, unfreeze     a whole stack on one machine; nothing changes and nothing heals
+
+An order is written before it is carried out, and taken back before its effect is undone: whatever is interrupted then,
+the next `up` does what is ordered. All four are idempotent and change no generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from enginehouse.converge import scripts
+from enginehouse.converge.context import Context
+from enginehouse.converge.execute import execute
+from enginehouse.converge.facts import Facts
+from enginehouse.converge.journal import Word
+from enginehouse.converge.look import check_frozen, look
+from enginehouse.converge.places import Places
+from enginehouse.converge.replica import drain as steps_to_drain
+from enginehouse.converge.replica import last_of_its_backend
+from enginehouse.converge.replica import undrain as steps_to_undrain
+from enginehouse.converge.standing import Order, to_json
+from enginehouse.converge.steps import Placed
+from enginehouse.converge.work import Work
+from enginehouse.errors import ConvergeFailed
+from enginehouse.planner.parts import GatewayPart, HostPart, Part, ReplicaPart
+
+__all__ = ["Order", "drain", "freeze", "undrain", "unfreeze"]
+
+
+def freeze(host: HostPart, context: Context, *, reason: str) -> Order:
+    """From now on nothing of the stack changes on this machine; the order that stands."""
+    with _work_on(host, context) as (work, facts):
+        return _give(work, work.places.frozen, Word.FROZEN, facts.frozen, reason)
+
+
+def unfreeze(host: HostPart, context: Context) -> Order | None:
+    """Changes are possible again; the order that stood, None if there was none."""
+    with _work_on(host, context) as (work, facts):
+        _take_back(work, work.places.frozen, Word.UNFROZEN, facts.frozen)
+        return facts.frozen
+
+
+def drain(part: ReplicaPart, context: Context, *, reason: str, wait: bool, force: bool = False) -> Order:
+    """From now on the replica gets no requests; with `wait`, return when it has finished those it has.
+
+    Raises `ConvergeFailed` if no other replica could take its requests, unless `force`; `Frozen`.
+    """
+    with _work_on(part, context) as (work, facts):
+        check_frozen(part, facts)
+        known = _known(part, facts)
+        if not (force or facts.drained):
+            _check_not_last(known, facts)
+        order = _give(work, work.places.drained, Word.DRAINED, facts.drained, reason)
+        execute(steps_to_drain(known, facts, wait=wait), work)
+        return order
+
+
+def undrain(part: ReplicaPart, context: Context) -> Order | None:
+    """The replica gets requests again, as soon as its engine is ready; the order that stood, None if there was none.
+
+    Raises `ConvergeFailed` if the gateway can't use it; `Frozen`.
+    """
+    with _work_on(part, context) as (work, facts):
+        check_frozen(part, facts)
+        known = _known(part, facts)
+        _take_back(work, work.places.drained, Word.UNDRAINED, facts.drained)
+        execute(steps_to_undrain(known, replace(facts, drained=None)), work)
+        return facts.drained
+
+
+@contextmanager
+def _work_on(part: Part, context: Context) -> Iterator[tuple[Work, Facts]]:
+    """The part's machine under the lease, as it is now. Raises `ConvergeFailed` if the part is not there."""
+    connector = context.connectors.connect(part)
+    facts = look(part, connector)
+    if facts.manifest is None:
+        raise ConvergeFailed(f"{part.name} is not on {part.host}", reasons=("`pulumi up` brings it there",))
+    work = Work(context, connector, part.name, Places.of(part, facts.state))
+    with (
+        work.journal.kept(),
+        context.leases.hold(connector, facts.state, context.run, work.journal.taken_over),
+    ):
+        yield work, look(part, connector)
+
+
+def _give(work: Work, path: str, word: Word, standing: Order | None, reason: str) -> Order:
+    """Write the order, unless one with the same reason stands."""
+    if standing and standing.reason == reason:
+        return standing
+    entry = work.journal.entry(word, reason)
+    order = Order(run=entry.run, who=entry.who, door=entry.door, at=entry.at, reason=reason)
+    with work.journal.along(entry) as notes:
+        script, stdin = scripts.place([Placed(path=path, content=to_json(order), mode=0o600)], then=notes)
+        work.do(f"writing {path}", script, stdin=stdin)
+    return order
+
+
+def _take_back(work: Work, path: str, word: Word, standing: Order | None) -> None:
+    if standing:
+        with work.journal.along(work.journal.entry(word, f"was {word.removeprefix('un')} {standing}")) as notes:
+            work.do(f"removing {path}", scripts.remove(path, then=notes))
+
+
+def _known(part: ReplicaPart, facts: Facts) -> ReplicaPart:
+    """The replica as it was converged: an edit that is not there yet may have other ports."""
+    known = facts.manifest.part if facts.manifest else part
+    return known if isinstance(known, ReplicaPart) else part
+
+
+def _check_not_last(part: ReplicaPart, facts: Facts) -> None:
+    if last_of_its_backend(part, facts):
+        gateway = facts.others[part.gateway.part].part
+        queue_s = gateway.limits.queue_s if isinstance(gateway, GatewayPart) else 0
+        raise ConvergeFailed(
+            f"{part.name} is the last replica of {part.deployment} that takes requests; it is not drained",
+            reasons=(
+                f"without it, requests would wait {queue_s} s at the gateway and then get 503",
+                "undrain or mend another replica first, or say that you mean it (--force)",
+            ),
+        )
