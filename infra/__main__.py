@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pulumi
-from components import deploy, secrets, spec_of
-from enginehouse.planner.plan import plan
+from components import deploy, plan_of, secrets
 
 PROJECT = Path(__file__).resolve().parents[1]
 
-the_plan = plan(spec_of(pulumi.get_stack(), PROJECT))
-for name, value in deploy(the_plan, secrets(the_plan.secrets())).items():
+plan = plan_of(pulumi.get_stack(), PROJECT)
+for name, value in deploy(plan, secrets(plan.secrets())).items():
     pulumi.export(name, value)

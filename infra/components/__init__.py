@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from components.secrets import secrets
 from components.stack import deploy
-from components.stack_file import spec_of
+from components.stack_file import plan_of
 
-__all__ = ["deploy", "secrets", "spec_of"]
+__all__ = ["deploy", "plan_of", "secrets"]

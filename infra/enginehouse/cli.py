@@ -71,6 +71,10 @@ def _answer(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
             from enginehouse.verbs.status import status
 
             return status(arguments.stack, Format(arguments.format), terminal.progress)
+        case "lock":
+            from enginehouse.verbs.lock import lock
+
+            return lock(arguments.stack, offline=arguments.offline, check=arguments.check, progress=terminal.progress)
         case "schema":
             from enginehouse.verbs.schema import schema
 

@@ -36,7 +36,7 @@ class ExitCode(IntEnum):
     FAILED = 3
     """Something on a machine failed."""
     DIFFERS = 4
-    """What runs is not what the plan says (`status`), or something is missing (`doctor`)."""
+    """What runs or is locked is not what the plan says (`status`, `lock`), or something is missing (`doctor`)."""
     INTERRUPTED = 130
 
 

@@ -13,6 +13,7 @@ from enginehouse.planner.codec import from_plain
 from enginehouse.planner.parts import Plan
 from enginehouse.planner.plan import plan
 from enginehouse.spec import load_text
+from enginehouse.spec.lock import NOTHING_LOCKED
 from tests.cli.conftest import Told
 from tests.cli.harness import DEMO
 
@@ -22,7 +23,7 @@ Call = Callable[..., Told]
 def planned() -> Plan:
     spec = load_text(DEMO, name="demo", display="demo.yaml").spec
     assert spec is not None
-    return plan(spec)
+    return plan(spec, NOTHING_LOCKED)
 
 
 def test_json_is_the_plan(call: Call) -> None:

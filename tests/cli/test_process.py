@@ -19,7 +19,7 @@ from enginehouse.verbs.arguments import parser
 from tests.cli.conftest import Told
 from tests.cli.harness import COMMAND, DEMO, WRONG, environment, run, workplace
 
-VERBS = ("validate", "plan", "render", "status", "schema", "doctor")
+VERBS = ("validate", "plan", "render", "status", "lock", "schema", "doctor")
 QUICK_S = 0.6
 """Processor seconds of `validate` of a small stack, which editors run on each save. The goal is 0.3 s when idle
 (0.23 s measured 2026-11); a busy one takes up to twice that."""
@@ -61,6 +61,9 @@ def test_the_module_and_the_console_script_are_the_same(place: Path) -> None:
         ("plan demo", ExitCode.OK),
         ("render demo --out out", ExitCode.OK),
         ("schema", ExitCode.OK),
+        ("lock demo --offline", ExitCode.OK),
+        ("lock demo --check", ExitCode.DIFFERS),
+        ("lock wrong", ExitCode.INVALID),
         ("validate wrong", ExitCode.INVALID),
         ("validate no-such-stack", ExitCode.INVALID),
         ("plan wrong", ExitCode.INVALID),

@@ -79,3 +79,21 @@ def test_a_secret_in_a_stack_file_is_not_printed(folder: Path, call: Call) -> No
     for form in ("text", "json"):
         out = call("validate", "leaky", "--format", form)[1]
         assert "sk-abcdefghijklmnop" not in out
+
+
+def test_all_files_of_a_folder_can_be_given(folder: Path, call: Call) -> None:
+    """A lock file stands for its stack: one line for each stack, not one for each file."""
+    call("lock", "demo", "--offline")
+    files = ("stacks/demo.lock.yaml", "stacks/demo.yaml")
+    assert call("validate", *files) == call("validate", "stacks/demo.yaml") == call("validate", files[0])
+
+
+def test_a_lock_file_without_its_stack_is_wrong(folder: Path, call: Call) -> None:
+    """Left over when a stack was deleted or renamed."""
+    call("lock", "demo", "--offline")
+    (folder / "stacks" / "demo.yaml").unlink()
+    code, out, _ = call("validate", "stacks/demo.lock.yaml")
+    assert code == ExitCode.INVALID
+    assert out.startswith('stacks/demo.lock.yaml:1:1: there is no stack "demo" beside this lock file')
+    assert "[lock-without-stack]" in out
+    assert "demo" not in call("validate", "nothing")[1].partition("stacks:")[2]

@@ -33,6 +33,7 @@ from enginehouse.planner.parts import ConnectionKind, GatewayPart, Part, Plan, R
 from enginehouse.planner.plan import plan
 from enginehouse.render.symbols import Secret
 from enginehouse.spec import load_text
+from enginehouse.spec.lock import NOTHING_LOCKED, Lock
 from tests.tools_available import require_tool
 
 STANDIN = Path(__file__).parents[1] / "standins" / "llama_server.py"
@@ -54,7 +55,10 @@ SETTINGS: Mapping[str, Any] = {
     "secrets": ["key-demo"],
     "limits": {},
     "timeouts": {},
+    "front": {},
+    "behind": {},
 }
+"""`front` and `behind`: further deployments before and after the one, by name, with what differs from these."""
 
 
 class Recorder:
@@ -99,6 +103,7 @@ class World:
     port: int
     tools: Path
     settings: dict[str, Any] = field(default_factory=lambda: dict(SETTINGS))
+    lock: Lock = NOTHING_LOCKED
     secrets: dict[str, Secret] = field(default_factory=lambda: {"key-demo": Secret(KEY)})
     events: list[Event] = field(default_factory=list)
     on_event: Callable[[Event], None] = lambda event: None
@@ -115,6 +120,7 @@ class World:
     def reset(self) -> None:
         """What the person wants is as at first; what the machine has is left as it is."""
         self.settings = dict(SETTINGS)
+        self.lock = NOTHING_LOCKED
         self.secrets.clear()
         self.secrets["key-demo"] = Secret(KEY)
         self.on_event = lambda event: None
@@ -148,9 +154,9 @@ class World:
         self.model.write_text(json.dumps(behaviour))
 
     def plan(self) -> Plan:
-        loaded = load_text(self._yaml(), name=self.stack, display="stack.yaml")
+        loaded = load_text(self.yaml(), name=self.stack, display="stack.yaml")
         assert loaded.spec is not None, loaded.diagnostics
-        return plan(loaded.spec)
+        return plan(loaded.spec, self.lock)
 
     def replica(self, index: int = 0) -> ReplicaPart:
         return self.plan().replicas[index]
@@ -308,14 +314,30 @@ class World:
             if environ.get("ENGINEHOUSE_STATE") == str(self.state) and "ENGINEHOUSE_PROGRAM" in environ:
                 yield int(folder.name), environ["ENGINEHOUSE_PROGRAM"].removeprefix(f"{self.stack}/")
 
-    def _yaml(self) -> str:
+    def yaml(self) -> str:
+        """The stack file."""
         s = self.settings
+        main = {s["deployment"]: self._deployment(s, MODEL)}
+        key = {"name": "demo", "secrets": s["secrets"], **s["limits"]}
+        stack = {
+            "enginehouse": 1,
+            "machines": {"box": {"local": {}}},
+            "deployments": {**self._others(s["front"]), **main, **self._others(s["behind"])},
+            "endpoint": {"runs_on": "box", "port": self.port, "keys": [key], "timeouts": s["timeouts"]},
+        }
+        return json.dumps(stack)
+
+    def _others(self, deployments: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Deployments that serve their own name."""
+        return {name: self._deployment({**SETTINGS, **more}, name) for name, more in deployments.items()}
+
+    def _deployment(self, s: Mapping[str, Any], served_name: str) -> dict[str, Any]:
         sha256 = hashlib.sha256(self.model.read_bytes()).hexdigest()
-        deployment = {
+        return {
             "engine": "llama-cpp",
             "version": "b11434",
             "runs_on": "box",
-            "model": {"source": s["source"], "sha256": sha256, "served_name": MODEL},
+            "model": {"source": s["source"], "sha256": sha256, "served_name": served_name},
             "replicas_per_host": s["replicas"],
             "context_tokens": s["context"],
             "slots": s["slots"],
@@ -323,14 +345,6 @@ class World:
             "health": {"ready_within_s": s["ready_within_s"], "drain_s": s["drain_s"]},
             **({"renamed_from": s["renamed_from"]} if s["renamed_from"] else {}),
         }
-        key = {"name": "demo", "secrets": s["secrets"], **s["limits"]}
-        stack = {
-            "enginehouse": 1,
-            "machines": {"box": {"local": {}}},
-            "deployments": {s["deployment"]: deployment},
-            "endpoint": {"runs_on": "box", "port": self.port, "keys": [key], "timeouts": s["timeouts"]},
-        }
-        return json.dumps(stack)
 
 
 def tiny(part: ReplicaPart, memory_mib: int) -> ReplicaPart:

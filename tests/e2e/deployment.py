@@ -69,7 +69,7 @@ class Deployment:
     def plan(self) -> Plan:
         loaded = load(self.stack_file)
         assert loaded.spec is not None
-        return plan(loaded.spec)
+        return plan(loaded.spec, loaded.lock)
 
     def processes(self) -> dict[int, str]:
         """Process id to program mark, of everything that runs for this deployment."""

@@ -36,9 +36,9 @@ def test_a_good_stack_loads_without_a_word(path: Path) -> None:
 @pytest.mark.parametrize("path", POSITIVE, ids=lambda path: path.stem)
 def test_a_good_stack_has_a_plan(path: Path) -> None:
     """What loads can be planned, and the plan is JSON."""
-    spec = load(path).spec
-    assert spec is not None
-    assert json.loads(json.dumps(to_plain(plan(spec))))["stack"] == path.stem
+    loaded = load(path)
+    assert loaded.spec is not None
+    assert json.loads(json.dumps(to_plain(plan(loaded.spec, loaded.lock))))["stack"] == path.stem
 
 
 @pytest.mark.parametrize("path", NEGATIVE, ids=lambda path: path.stem)

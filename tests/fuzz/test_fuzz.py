@@ -13,6 +13,7 @@ import pytest
 from enginehouse.diagnostics import as_text
 from enginehouse.planner.plan import plan
 from enginehouse.spec import Loaded, load_bytes
+from enginehouse.spec.lock import NOTHING_LOCKED
 from tests.fuzz.mutations import generated, mutated
 
 FILES = 20_000
@@ -68,7 +69,7 @@ def flaws(data: bytes, load: Callable[[bytes], Loaded] = answer) -> str:
     if loaded.ok:
         if loaded.spec is None:
             return "it is fine, but there is no spec"
-        plan(loaded.spec)
+        plan(loaded.spec, NOTHING_LOCKED)
     return ""
 
 

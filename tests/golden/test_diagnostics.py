@@ -9,21 +9,24 @@ import pytest
 from enginehouse.diagnostics import as_text
 from enginehouse.spec import load
 from enginehouse.spec.codes import Code
+from enginehouse.spec.find import stack_of_lock
 
 FOLDER = Path(__file__).parent / "diagnostics"
-CASES = sorted(FOLDER.glob("*.yaml"))
+CASES = sorted(path for path in FOLDER.glob("*.yaml") if stack_of_lock(path) is None)
+"""Lock files belong to the case that they stand beside."""
 ELSEWHERE = {
     Code.NO_SUCH_STACK: "tests/unit/spec/test_find.py",
     Code.UNREADABLE_FILE: "tests/unit/spec/test_load.py",
     Code.FILE_TOO_LARGE: "tests/unit/spec/test_reading.py",
     Code.TEXT_TOO_LONG: "tests/unit/spec/test_loader.py",
+    Code.LOCK_WITHOUT_STACK: "tests/cli/test_validate.py",
 }
 """Codes whose input is no file that could lie here."""
 
 
 def told(case: Path) -> str:
     loaded = load(case, display=case.name)
-    return as_text(loaded.diagnostics, {loaded.source.file: loaded.source.text}) + "\n"
+    return as_text(loaded.diagnostics, loaded.sources) + "\n"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)

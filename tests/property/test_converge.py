@@ -16,6 +16,7 @@ from enginehouse.planner.parts import Plan, ReplicaPart, Side
 from enginehouse.planner.plan import plan
 from enginehouse.render.symbols import Secret
 from enginehouse.spec import load_text
+from enginehouse.spec.lock import NOTHING_LOCKED
 from tests.unit.converge.machine import Machine, Program, Violated, all_steps, lines_of
 
 STACK = """\
@@ -41,7 +42,7 @@ def planned(context: int) -> Plan:
     text = STACK.replace("CONTEXT", str(context)).replace("SHA256", "0123456789abcdef" * 4)
     loaded = load_text(text, name="demo", display="demo.yaml")
     assert loaded.spec is not None
-    return plan(loaded.spec)
+    return plan(loaded.spec, NOTHING_LOCKED)
 
 
 PLANS = {context: planned(context) for context in CONTEXTS}

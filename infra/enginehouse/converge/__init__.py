@@ -4,6 +4,7 @@
     observe(part, context)    what really is, in the part's own words
     foresee(part, context)    what a converge would do, and why
     destroy(part, context)    the part's own things and nothing else
+    recorded(part, context)   its manifest
 
 Beside them, `orders` drains, freezes and takes back, and `records` reads a part's history and the stack's journal.
 Every door (our Pulumi provider, the command line) calls these and decides nothing itself. Inputs on the wire are
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from enginehouse.converge.context import Context
 from enginehouse.converge.run import Clock, Run, SystemClock
-from enginehouse.converge.verbs import Foresight, Observed, converge, destroy, foresee, observe
+from enginehouse.converge.verbs import Foresight, Observed, converge, destroy, foresee, observe, recorded
 from enginehouse.converge.wire import NOT_COMPARED, as_inputs, as_part
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "destroy",
     "foresee",
     "observe",
+    "recorded",
 ]

@@ -197,9 +197,19 @@ def _target(replica: Replica, old: Runner | None) -> Runner:
     taken = {runner: replica.owner_of(runner) for runner in sides}
     free = next((runner for runner in sides if taken[runner] is None), None)
     if free is None:
-        ports = [f"port {runner.port} is taken by {owner}" for runner, owner in taken.items()]
-        raise ConvergeFailed(f"{replica.part.name}: no port is free for the engine", reasons=ports)
+        raise ConvergeFailed(
+            f"{replica.part.name}: no port is free for the engine", reasons=tuple(_owners(replica, taken))
+        )
     return free
+
+
+def _owners(replica: Replica, taken: Mapping[Runner, str | None]) -> Iterator[str]:
+    """Who has the ports, and what helps against moved ports if it is another part of the same stack."""
+    yield from (f"port {runner.port} is taken by {owner}" for runner, owner in taken.items())
+    ours = {process.pid for process in replica.facts.processes}
+    if any(replica.facts.listeners[runner.port].pid in ours for runner in taken):
+        stack = replica.part.stack
+        yield f"an edit of the stack moved its ports; `enginehouse lock {stack}` puts them back where they are in use"
 
 
 def _first_start(replica: Replica, target: Runner) -> Activation:

@@ -1,4 +1,4 @@
-"""The verbs: converge, foresee, observe, destroy."""
+"""The verbs: converge, foresee, observe, destroy, and what a machine remembers."""
 
 from __future__ import annotations
 
@@ -129,6 +129,14 @@ def observe(part: Part, context: Context, *, machine_id: str | None = None) -> O
         frozen=facts.frozen,
         drained=facts.drained,
     )
+
+
+def recorded(part: Part, context: Context) -> Manifest | None:
+    """What the machine remembers of `part`, under its former name if it has not moved yet. Changes nothing."""
+    facts = _look(part, context.connectors.connect(part), None)
+    if facts.damaged:
+        raise ConvergeFailed(f"{part.name}: the manifest on the machine is damaged", reasons=(facts.damaged.reason,))
+    return facts.manifest or facts.former
 
 
 def destroy(part: Part, context: Context, *, machine_id: str | None = None) -> tuple[str, ...]:

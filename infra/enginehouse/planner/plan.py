@@ -1,4 +1,4 @@
-"""From a spec to its plan. Pure: equal specs give equal plans."""
+"""From a spec and what is locked to a plan. Pure: equal ones give equal plans."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ from enginehouse.planner.parts import (
     WeightsPart,
 )
 from enginehouse.render.symbols import literal
+from enginehouse.spec.lock import Lock
 from enginehouse.spec.model import Deployment, Spec
 from enginehouse.spec.model import Route as WrittenRoute
-from enginehouse.spec.names import ENDPOINT, gateway_name, replica_name, weights_name
+from enginehouse.spec.names import ENDPOINT, gateway_name, replica_name, replica_names, weights_name
 
 REQUIRED_TOOLS: Mapping[str, str] = {"haproxy": "2.6", "supervisord": "4.2", "curl": "7.64", "flock": "2.34"}
 """Lowest versions that were tried or whose used features are documented: HAProxy 2.6 and supervisor 4.2 are
@@ -39,10 +40,10 @@ Debian 12's, curl 7.64 Debian 10's, flock (util-linux) 2.34 Ubuntu 20.04's."""
 _LOCAL = Connection(kind=ConnectionKind.LOCAL)
 
 
-def plan(spec: Spec) -> Plan:
-    """The plan of a valid spec (no diagnostics of severity error)."""
-    names = {name: _replica_names(name, deployment) for name, deployment in spec.deployments.items()}
-    ports = allocate(spec.name, [n for group in names.values() for n in group], frozenset({spec.endpoint.port}))
+def plan(spec: Spec, lock: Lock) -> Plan:
+    """The plan of a valid spec and lock (no diagnostics of severity error)."""
+    names = {name: replica_names(name, deployment) for name, deployment in spec.deployments.items()}
+    ports = allocate(spec, lock)
     gateway = _gateway(spec, names, ports)
     weights = tuple(_weights(spec, name, deployment) for name, deployment in spec.deployments.items())
     replicas = tuple(
@@ -59,10 +60,6 @@ def plan(spec: Spec) -> Plan:
         gateway=replace(gateway, files=gateway_files(gateway)),
         endpoint=_endpoint(spec, gateway, replicas),
     )
-
-
-def _replica_names(name: str, deployment: Deployment) -> tuple[str, ...]:
-    return tuple(replica_name(name, deployment.runs_on, index) for index in range(deployment.replicas_per_host))
 
 
 def _host(spec: Spec, machine: str) -> HostPart:

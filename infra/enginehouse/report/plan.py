@@ -23,6 +23,7 @@ from enginehouse.planner.parts import (
 )
 from enginehouse.report.addresses import host_and_port
 from enginehouse.report.lines import Line, Style, line, piece
+from enginehouse.spec.lock import NOTHING_LOCKED, Lock
 
 SHORT = 12
 """Digits of a digest that are shown: enough to tell two apart, short enough to compare by eye."""
@@ -32,13 +33,14 @@ Entry = tuple[str, str]
 """A label and its value; an empty label continues the one above."""
 
 
-def plan_text(plan: Plan) -> tuple[Line, ...]:
-    """The whole plan; equal plans give equal text."""
+def plan_text(plan: Plan, lock: Lock) -> tuple[Line, ...]:
+    """The whole plan, and which ports of it are locked; equal ones give equal text."""
     return (
         *_title(plan),
         *(row for part in plan.parts() for row in _part(part)),
         line(),
-        line(piece("secrets ".ljust(LABEL_WIDTH + 3), Style.FAINT), ", ".join(plan.secrets()) or "none"),
+        _total("secrets", ", ".join(plan.secrets()) or "none"),
+        _total("ports", _pinned(plan, lock)),
     )
 
 
@@ -49,6 +51,20 @@ def args_text(args: Mapping[str, str | bool | tuple[str, ...]]) -> Iterator[str]
             yield from (_flag(name, item) for item in value)
         else:
             yield _flag(name, value)
+
+
+def _total(label: str, value: str) -> Line:
+    return line(piece(label.ljust(LABEL_WIDTH + 3), Style.FAINT), value)
+
+
+def _pinned(plan: Plan, lock: Lock) -> str:
+    """Whether an edit of the stack could move a port."""
+    loose = [part.name for part in plan.replicas if not {part.name, part.renamed_from} & lock.replicas.keys()]
+    loose += [plan.gateway.name] if lock.gateway.metrics_port is None else []
+    if not loose:
+        return "pinned by the lock file"
+    whose = f" for {', '.join(loose)}" if lock != NOTHING_LOCKED else ""
+    return f"not pinned{whose}; `enginehouse lock {plan.stack}` keeps them when the stack changes"
 
 
 def _title(plan: Plan) -> Iterator[Line]:

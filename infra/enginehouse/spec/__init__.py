@@ -1,29 +1,31 @@
-"""Stack files: reading, checking, and the `Spec` that the planner starts from. Pure but for reading the file itself."""
+"""Stack files and their lock files: reading, checking, and what the planner starts from. Pure but for the reading."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from enginehouse.diagnostics import Diagnostic, Span, in_order
+from enginehouse.diagnostics import Diagnostic, in_order
 from enginehouse.spec.build import build
 from enginehouse.spec.checks import meaning_problems
-from enginehouse.spec.codes import Code
 from enginehouse.spec.find import find_stack, name_problem, stack_name, stack_names
 from enginehouse.spec.loader import parse
+from enginehouse.spec.lock import NOTHING_LOCKED, Lock
+from enginehouse.spec.lock_file import EndpointPort, LoadedLock, load_lock, lock_path
 from enginehouse.spec.model import Spec
 from enginehouse.spec.problems import limited, told
-from enginehouse.spec.reading import MAX_BYTES, Reading, decode, inspect
+from enginehouse.spec.reading import Reading, decode, inspect, read
 from enginehouse.spec.secrecy import masked
 from enginehouse.spec.source import Source
 from enginehouse.spec.validate import shape_problems
 
-__all__ = ["Loaded", "Source", "find_stack", "load", "load_bytes", "load_text", "stack_names"]
+__all__ = ["Loaded", "Source", "find_stack", "load", "load_bytes", "load_text", "lock_path", "stack_names"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A stack file with everything that is wrong with it.
+    """A stack file, and the lock file beside it if there is one, with everything that is wrong with them.
 
     `spec` is None as long as the shape is wrong. Secrets that a diagnostic complains about are stars in `source.text`.
     """
@@ -33,6 +35,13 @@ class Loaded:
     spec: Spec | None
     diagnostics: tuple[Diagnostic, ...]
     source: Source
+    lock: Lock = NOTHING_LOCKED
+    lock_source: Source | None = None
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """The texts that the diagnostics quote, by file name."""
+        return {source.file: source.text for source in (self.source, self.lock_source) if source}
 
     @property
     def ok(self) -> bool:
@@ -41,17 +50,13 @@ class Loaded:
 
 
 def load(path: Path, *, display: str | None = None) -> Loaded:
-    """The stack in a file, with all diagnostics; whatever is in the file, or that it is missing, never raises.
+    """The stack in a file, with its lock file and all diagnostics; what is in the files, or missing, never raises.
 
     `display` is what diagnostics call the file.
     """
     shown = display if display is not None else str(path)
-    try:
-        with path.open("rb") as file:
-            reading = decode(file.read(MAX_BYTES + 1), shown)
-    except OSError as error:
-        reading = Reading(text="", problem=_unreadable(shown, error))
-    return _loaded(reading, name=stack_name(path), path=path, display=shown)
+    loaded = _loaded(read(path, shown), name=stack_name(path), path=path, display=shown)
+    return _with_lock(loaded, load_lock(path, str(lock_path(Path(shown))), _endpoint_port(loaded)))
 
 
 def load_bytes(data: bytes, *, name: str, display: str) -> Loaded:
@@ -79,18 +84,25 @@ def _loaded(reading: Reading, *, name: str, path: Path, display: str) -> Loaded:
     return Loaded(name=name, path=path, spec=spec, diagnostics=diagnostics, source=shown)
 
 
+def _with_lock(loaded: Loaded, found: LoadedLock | None) -> Loaded:
+    if found is None:
+        return loaded
+    diagnostics = in_order((*loaded.diagnostics, *found.diagnostics))
+    return replace(loaded, diagnostics=diagnostics, lock=found.lock, lock_source=found.source)
+
+
+def _endpoint_port(loaded: Loaded) -> EndpointPort | None:
+    if loaded.spec is None:
+        return None
+    return EndpointPort(port=loaded.spec.endpoint.port, span=loaded.source.value_span(("endpoint", "port")))
+
+
 def _checked(source: Source, name: str) -> tuple[Spec | None, tuple[Diagnostic, ...]]:
     """The spec if the shape is right, and the problems of shape and meaning together."""
     shape = limited(shape_problems(source))
     lost = frozenset(problem.lost for problem in shape if problem.lost is not None)
     if () in lost:
         return None, told(shape, source)
-    spec = build(source.root.data, name, lost)
+    spec = build(Spec, source.root.data, lost, name=name)
     meaning = limited(meaning_problems(spec, source, lost))
     return (None if shape else spec), told((*shape, *meaning), source)
-
-
-def _unreadable(file: str, error: OSError) -> Diagnostic:
-    reason = (error.strerror or "it can't be read").lower()
-    span = Span(file=file, line=1, column=1, end_line=1, end_column=2)
-    return Diagnostic(code=Code.UNREADABLE_FILE, summary=f"the file can't be read: {reason}", span=span)

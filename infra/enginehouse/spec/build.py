@@ -1,7 +1,7 @@
-"""Plain data whose shape was checked to a `Spec`.
+"""Plain data whose shape was checked to the dataclasses of its format.
 
 What the shape check called lost is filled with the format's own example, so that all else can still be looked at.
-A spec with such a hole is never handed out.
+A value with such a hole is never handed out.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, is_dataclass
 from enum import Enum
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
-from enginehouse.spec.model import Spec
 from enginehouse.spec.schema import keys_of
 from enginehouse.spec.source import KeyPath
 
+T = TypeVar("T")
 
-def build(data: Mapping[str, Any], name: str, lost: Iterable[KeyPath] = ()) -> Spec:
-    """The spec called `name`. `lost`: paths whose value is wrong or missing; never the document itself."""
-    return typing.cast(Spec, _Build(frozenset(lost)).instance(Spec, data, (), name=name))
+
+def build(root: type[T], data: Mapping[str, Any], lost: Iterable[KeyPath] = (), **more: Any) -> T:
+    """The document as a `root`. `lost`: paths whose value is wrong or missing; never the document itself.
+
+    `more` are fields of `root` that are no keys of the format.
+    """
+    return typing.cast(T, _Build(frozenset(lost)).instance(root, data, (), **more))
 
 
 @dataclass(frozen=True, slots=True)

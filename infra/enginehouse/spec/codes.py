@@ -73,3 +73,7 @@ class Code(StrEnum):
     SECRET_IN_FILE = "secret-in-file"
     BAD_HOSTNAME = "bad-hostname"
     TLS_NEEDED = "tls-needed"
+    # The lock file
+    LOCK_WITHOUT_STACK = "lock-without-stack"
+    PORT_TWICE = "port-twice"
+    PORT_OF_ENDPOINT = "port-of-endpoint"

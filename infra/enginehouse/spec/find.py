@@ -12,6 +12,7 @@ from enginehouse.spec.model import NAME_PATTERN, PATTERNS
 from enginehouse.spec.wording import did_you_mean
 
 SUFFIXES = (".yaml", ".yml")
+LOCK_SUFFIX = ".lock.yaml"
 RESERVED = frozenset({"host", "weights"})
 """Folders on a machine that belong to all its stacks; a stack's own folder stands beside them."""
 _OTHER_FILES = re.compile(r"Pulumi\..*|.*\.lock(\.ya?ml)?")
@@ -42,7 +43,7 @@ def stack_name(path: Path) -> str:
 def name_problem(name: str, display: str) -> Diagnostic | None:
     """What is wrong with a stack's name."""
     if _OTHER_FILES.fullmatch(name):
-        hint = "files called Pulumi.* and *.lock.yaml belong to other tools"
+        hint = "Pulumi.* belongs to Pulumi; NAME.lock.yaml belongs to the stack NAME"
         return _about(display, Code.NOT_A_STACK, f'"{name}" is not a stack', hint)
     if name in RESERVED:
         hint = f"not allowed: {', '.join(sorted(RESERVED))}"
@@ -52,6 +53,19 @@ def name_problem(name: str, display: str) -> Diagnostic | None:
             display, Code.NOT_A_STACK, f'"{name}" can\'t be the name of a stack', f"allowed: {PATTERNS[NAME_PATTERN]}"
         )
     return None
+
+
+def stack_of_lock(path: Path) -> Path | None:
+    """The stack file that a lock file stands beside; None if there is none."""
+    beside = _files(path.parent).get(path.name.removesuffix(LOCK_SUFFIX))
+    return path.with_name(beside.name) if beside else None
+
+
+def lock_without_stack(display: str) -> Diagnostic:
+    """What is wrong with a lock file that is alone."""
+    name = Path(display).name.removesuffix(LOCK_SUFFIX)
+    hint = "delete it, or give it back its stack file; a renamed stack needs `enginehouse lock` again"
+    return _about(display, Code.LOCK_WITHOUT_STACK, f'there is no stack "{name}" beside this lock file', hint)
 
 
 def _files(folder: Path) -> dict[str, Path]:

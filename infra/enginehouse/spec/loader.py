@@ -119,7 +119,7 @@ class _Builder:
         if depth > MAX_DEPTH:
             self._too_deep(self.places.of(event))
         if event.tag is not None:
-            summary = f'the tag "{event.tag}" has no meaning in a stack file'
+            summary = f'the tag "{event.tag}" has no meaning here'
             self._add(Code.YAML_TAG, summary, self.places.of(event), "write a text in quotes, anything else as it is")
         if event.anchor is not None:
             self._open_anchor(event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from enginehouse.spec.model import Spec
+from enginehouse.spec.model import Deployment, Spec
 from enginehouse.spec.source import KeyPath
 
 ENDPOINT = "endpoint"
@@ -16,6 +16,11 @@ def weights_name(deployment: str, machine: str) -> str:
 
 def replica_name(deployment: str, machine: str, index: int) -> str:
     return f"{deployment}-{machine}-{index}"
+
+
+def replica_names(deployment: str, settings: Deployment) -> tuple[str, ...]:
+    """The replicas of a deployment, by index."""
+    return tuple(replica_name(deployment, settings.runs_on, index) for index in range(settings.replicas_per_host))
 
 
 def gateway_name(machine: str) -> str:
@@ -30,5 +35,5 @@ def part_names(spec: Spec) -> Iterator[tuple[str, KeyPath]]:
         yield machine, ("machines", machine)
     for name, deployment in spec.deployments.items():
         yield weights_name(name, deployment.runs_on), ("deployments", name)
-        for index in range(deployment.replicas_per_host):
-            yield replica_name(name, deployment.runs_on, index), ("deployments", name)
+        for replica in replica_names(name, deployment):
+            yield replica, ("deployments", name)

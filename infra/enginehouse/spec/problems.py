@@ -61,9 +61,9 @@ def told(problems: Iterable[Problem], source: Source) -> tuple[Diagnostic, ...]:
 
 
 def dotted(path: KeyPath) -> str:
-    """A path as a person writes it: `endpoint.keys[0].name`; `the stack` for the document."""
+    """A path as a person writes it: `endpoint.keys[0].name`; `the file` for the document."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return text.removeprefix(".") or "the stack"
+    return text.removeprefix(".") or "the file"
 
 
 def shown(value: Any) -> str:

@@ -1,10 +1,11 @@
-"""A stack file's bytes to text that is safe to parse and to show."""
+"""A file's bytes to text that is safe to parse and to show."""
 
 from __future__ import annotations
 
 import codecs
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from enginehouse.diagnostics import Diagnostic, Span
 from enginehouse.spec.codes import Code
@@ -26,6 +27,15 @@ class Reading:
 
     text: str
     problem: Diagnostic | None = None
+
+
+def read(path: Path, file: str) -> Reading:
+    """What is in the file at `path`; a file that can't be read is a problem, too. `file` is what it is called."""
+    try:
+        with path.open("rb") as stream:
+            return decode(stream.read(MAX_BYTES + 1), file)
+    except OSError as error:
+        return Reading(text="", problem=_unreadable(file, error))
 
 
 def decode(data: bytes, file: str) -> Reading:
@@ -81,3 +91,8 @@ def _too_large(file: str) -> Diagnostic:
         span=span_at(file, "", 1),
         hint="a stack file is written by people; split it into several stacks",
     )
+
+
+def _unreadable(file: str, error: OSError) -> Diagnostic:
+    reason = (error.strerror or "it can't be read").lower()
+    return Diagnostic(code=Code.UNREADABLE_FILE, summary=f"the file can't be read: {reason}", span=span_at(file, "", 1))

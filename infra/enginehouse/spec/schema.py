@@ -1,4 +1,4 @@
-"""The JSON Schema (2020-12) of a stack file, generated from the dataclasses of the format.
+"""The JSON Schemas (2020-12) of stack files and lock files, generated from the dataclasses of the formats.
 
 `python -m enginehouse.spec.schema` prints it as it is committed under `schemas/`.
 """
@@ -28,13 +28,21 @@ _SCALARS: Mapping[object, str] = types.MappingProxyType(
 
 @cache
 def stack_schema() -> Mapping[str, Any]:
-    """The schema of a whole stack file."""
+    """The schema of a whole stack file, as it is published."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": ID,
         "title": "Enginehouse stack",
-        **_object(Spec),
-        "$defs": {cls.__name__: _object(cls) for cls in sections().values() if cls is not Spec},
+        **schema_of(Spec),
+    }
+
+
+@cache
+def schema_of(root: type) -> Mapping[str, Any]:
+    """The schema of a file whose document is a `root`."""
+    return {
+        **_object(root),
+        "$defs": {cls.__name__: _object(cls) for cls in sections(root).values() if cls is not root},
     }
 
 
@@ -49,9 +57,9 @@ def keys_of(cls: type) -> tuple[Field[Any], ...]:
 
 
 @cache
-def sections() -> Mapping[str, type]:
+def sections(root: type = Spec) -> Mapping[str, type]:
     """Every mapping with fixed keys: its place and its class. Places: "" (the top), "deployments.NAME.model", ..."""
-    return types.MappingProxyType(dict(_sections(Spec, "")))
+    return types.MappingProxyType(dict(_sections(root, "")))
 
 
 def anchored(pattern: str) -> str:

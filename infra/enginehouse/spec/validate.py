@@ -1,4 +1,4 @@
-"""The shape of a stack file: where it differs from the schema, as problems a person can act on."""
+"""The shape of a stack or lock file: where it differs from the schema, as problems a person can act on."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from enginehouse.spec.codes import Code
 from enginehouse.spec.mistyped import label, mistyped
+from enginehouse.spec.model import Spec
 from enginehouse.spec.problems import Problem, dotted, shown
 from enginehouse.spec.schema import FREE_KEYS, keys_of, sections
 from enginehouse.spec.secrecy import looks_secret, misplaced_key
@@ -24,9 +25,9 @@ _SHORT = 60
 _Translation: TypeAlias = Callable[[Violation, Source], Iterable[Problem]]
 
 
-def shape_problems(source: Source) -> Iterator[Problem]:
-    """Every difference between the data and the schema, lazily."""
-    return _translated(violations(source.root.data), source)
+def shape_problems(source: Source, root: type = Spec) -> Iterator[Problem]:
+    """Every difference between the data and the schema of a `root`, lazily."""
+    return _translated(violations(source.root.data, root), source)
 
 
 def _translated(found: Iterable[Violation], source: Source) -> Iterator[Problem]:
@@ -43,7 +44,9 @@ def _unknown_keys(found: Violation, _: Source) -> Iterator[Problem]:
             on_key=True,
             code=Code.UNKNOWN_KEY,
             summary=f"unknown key {shown(key)} in {dotted(found.path)}",
-            hint=did_you_mean(key, known, "allowed") if meant else _belongs(key) + f"allowed: {listed(known)}",
+            hint=did_you_mean(key, known, "allowed")
+            if meant
+            else _belongs(key, found.root) + f"allowed: {listed(known)}",
             lost=(*found.path, meant) if meant and meant not in found.value else None,
         )
 
@@ -144,17 +147,17 @@ def _extra(value: Mapping[str, Any], known: Iterable[str]) -> Iterator[str]:
 
 
 @cache
-def _homes() -> Mapping[str, tuple[str, ...]]:
+def _homes(root: type) -> Mapping[str, tuple[str, ...]]:
     """Every key of the format, with the places it belongs to."""
     found: dict[str, tuple[str, ...]] = {}
-    for place, cls in sections().items():
+    for place, cls in sections(root).items():
         for field in keys_of(cls):
             found[field.name] = (*found.get(field.name, ()), place or "the top of the file")
     return MappingProxyType(found)
 
 
-def _belongs(key: str) -> str:
-    places = _homes().get(key, ())
+def _belongs(key: str, root: type) -> str:
+    places = _homes(root).get(key, ())
     return f"it is a key of {' and '.join(places)}; " if places else ""
 
 

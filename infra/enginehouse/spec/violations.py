@@ -11,7 +11,8 @@ from typing import Any, cast
 from jsonschema import Draft202012Validator, ValidationError, validators
 from jsonschema.protocols import Validator
 
-from enginehouse.spec.schema import stack_schema
+from enginehouse.spec.model import Spec
+from enginehouse.spec.schema import schema_of
 from enginehouse.spec.source import KeyPath
 
 
@@ -25,19 +26,21 @@ class Violation:
     schema: Mapping[str, Any]
     value: Any
     path: KeyPath
+    root: type
+    """The class of the whole document."""
     of_name: bool
     """`value` is the name of an entry of the mapping at `path`."""
     branches: tuple[tuple[Violation, ...], ...] = ()
     """With `anyOf`: what each alternative objects to."""
 
 
-def violations(data: Any) -> Iterator[Violation]:
-    """All of them, lazily; those of a mapping's keys before those below them."""
-    return (_violation(error, ()) for error in _validator().iter_errors(data))
+def violations(data: Any, root: type = Spec) -> Iterator[Violation]:
+    """All of them, lazily; those of a mapping's keys before those below them. `root`: what the document should be."""
+    return (_violation(error, (), root) for error in _validator(root).iter_errors(data))
 
 
 @cache
-def _validator() -> Validator:
+def _validator(root: type) -> Validator:
     """Built once: making it takes longer than checking a small stack."""
     strict = validators.extend(  # type: ignore[no-untyped-call]
         Draft202012Validator,
@@ -49,7 +52,7 @@ def _validator() -> Validator:
         },
         type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int),
     )
-    return cast(Validator, strict(stack_schema()))
+    return cast(Validator, strict(schema_of(root)))
 
 
 def _pattern(_: Validator, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
@@ -85,17 +88,18 @@ def _is_free(key: str, schema: Mapping[str, Any]) -> bool:
     return any(re.search(pattern, key) for pattern in schema.get("patternProperties", ()))
 
 
-def _violation(error: ValidationError, above: KeyPath) -> Violation:
+def _violation(error: ValidationError, above: KeyPath, root: type) -> Violation:
     path = (*above, *error.relative_path)
     alternatives: dict[object, list[Violation]] = {}
     for inner in error.context if error.validator == "anyOf" else ():
-        alternatives.setdefault(inner.relative_schema_path[0], []).append(_violation(inner, path))
+        alternatives.setdefault(inner.relative_schema_path[0], []).append(_violation(inner, path, root))
     return Violation(
         keyword=str(error.validator),
         limit=error.validator_value,
         schema=cast(Mapping[str, Any], error.schema),
         value=error.instance,
         path=path,
+        root=root,
         of_name="propertyNames" in error.relative_schema_path,
         branches=tuple(tuple(found) for found in alternatives.values()),
     )

@@ -22,7 +22,7 @@ exit codes:
   1    the stack file or another input is wrong; nothing was touched
   2    the command line itself is wrong
   3    something on a machine failed
-  4    what runs is not what the plan says (status), or something is missing (doctor)
+  4    what runs (status) or is locked (lock) is not what the plan says, or something is missing (doctor)
   130  interrupted with Ctrl-C"""
 
 _STACK = "a stack's name in the nearest `stacks` folder, or the path of its file"
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"enginehouse {__version__}", help="show the version and exit"
     )
     verbs = root.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
-    for add in (_validate, _plan, _render, _status, _schema, _doctor):
+    for add in (_validate, _plan, _render, _status, _lock, _schema, _doctor):
         add(verbs)
     return root
 
@@ -94,6 +94,21 @@ def _status(verbs: Verbs) -> None:
     )
     verb.add_argument("stack", metavar="STACK", nargs="?", help=f"{_STACK}; every stack of the folder if left out")
     _add_format(verb, "one line per stack")
+
+
+def _lock(verbs: Verbs) -> None:
+    verb = _add(
+        verbs,
+        "lock",
+        "pin the ports of a stack, so that an edit never moves what stays",
+        "laptop",
+        "laptop --offline --check",
+    )
+    verb.add_argument("stack", metavar="STACK", help=_STACK)
+    verb.add_argument(
+        "--offline", action="store_true", help="ask no machine; go by the plan and the existing lock file alone"
+    )
+    verb.add_argument("--check", action="store_true", help="write nothing; exit with 4 if the file would change")
 
 
 def _schema(verbs: Verbs) -> None:

@@ -13,15 +13,14 @@ from pathlib import Path
 from enginehouse.connectors.environment import cache_folder, script_environment
 from enginehouse.engines import engines
 from enginehouse.errors import ExitCode
-from enginehouse.planner.plan import plan
 from enginehouse.report.doctor import Finding, Health, doctor_plain, doctor_text
 from enginehouse.report.lines import json_lines
 from enginehouse.verbs import Answer, Format
 from enginehouse.verbs.machines import looking
 from enginehouse.verbs.needs import SETUP, builders, programs
+from enginehouse.verbs.plans import planned
 from enginehouse.verbs.ports import endpoint_port
 from enginehouse.verbs.programs import look, numbers
-from enginehouse.verbs.stacks import valid_stack
 
 PYTHON = "3.11"
 PACKAGES = ("pulumi", "grpcio", "protobuf", "pyyaml", "jsonschema", "jinja2", "fabric", "rich")
@@ -36,7 +35,7 @@ def doctor(stacks: Sequence[str], output: Format, progress: Callable[[str], None
 
     Raises `SpecError` if a stack can't be used.
     """
-    plans = [plan(valid_stack(stack)) for stack in stacks]
+    plans = [planned(stack) for stack in stacks]
     with looking("doctor", progress) as context:
         findings = (*_machine(), *(endpoint_port(made, context) for made in plans))
     code = ExitCode.OK if all(f.health.is_good() for f in findings) else ExitCode.DIFFERS

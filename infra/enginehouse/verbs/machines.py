@@ -13,6 +13,9 @@ from enginehouse.connectors import Connectors
 from enginehouse.converge import Context, Run
 from enginehouse.converge.events import Event
 
+AT_ONCE = 16
+"""Probes at the same time. Each is one short script; with more of them a small machine only gets slower."""
+
 
 @contextmanager
 def looking(door: str, progress: Callable[[str], None]) -> Iterator[Context]:

@@ -12,5 +12,6 @@ from enginehouse.verbs.stacks import valid_stack
 
 def plan(stack: str, output: Format) -> Answer:
     """The plan of one stack. Raises `SpecError` if the stack can't be used."""
-    made = plan_of(valid_stack(stack))
-    return Answer(lines=json_lines(to_plain(made)) if output is Format.JSON else plan_text(made))
+    found = valid_stack(stack)
+    made = plan_of(found.spec, found.lock)
+    return Answer(lines=json_lines(to_plain(made)) if output is Format.JSON else plan_text(made, found.lock))

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from enginehouse.planner.parts import File, GatewayPart, HostPart, Part, Plan, ReplicaPart
-from enginehouse.planner.plan import plan
 from enginehouse.report.lines import line
 from enginehouse.verbs import Answer, InvalidInput
-from enginehouse.verbs.stacks import valid_stack
+from enginehouse.verbs.plans import planned
 
 MARKER = ".enginehouse-render.json"
 """Says that the folder is ours and which files in it are, so that nobody else's file is ever overwritten or removed."""
@@ -25,7 +24,7 @@ def render(stack: str, folder: Path) -> Answer:
 
     Files of an earlier render that the plan no longer has are removed. Raises `NotOurs` before the first write.
     """
-    files = rendered(plan(valid_stack(stack)))
+    files = rendered(planned(stack))
     earlier = _earlier(folder)
     _refuse_foreign(folder, files, earlier)
     _write(folder, files)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from enginehouse.diagnostics import Diagnostic
 from enginehouse.errors import SpecError
 from enginehouse.spec import Loaded, find_stack, load, stack_names
+from enginehouse.spec.lock import Lock
 from enginehouse.spec.model import Spec
 from enginehouse.verbs import InvalidInput
 
@@ -21,6 +23,15 @@ class InvalidStack(SpecError):
     def __init__(self, diagnostics: Sequence[Diagnostic], sources: Mapping[str, str]) -> None:
         self.sources = dict(sources)
         super().__init__(diagnostics)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidStack:
+    """A stack that can be deployed: its file, and what is in it and in its lock file."""
+
+    path: Path
+    spec: Spec
+    lock: Lock
 
 
 def stacks_folder() -> Path:
@@ -42,17 +53,12 @@ def read_stack(name_or_path: str) -> Loaded:
     return load(find_stack(name_or_path, stacks_folder()))
 
 
-def valid_stack(name_or_path: str) -> Spec:
-    """The spec of a stack that can be deployed. Raises `SpecError` with every problem of one that can't."""
+def valid_stack(name_or_path: str) -> ValidStack:
+    """A stack that can be deployed. Raises `SpecError` with every problem of one that can't."""
     loaded = read_stack(name_or_path)
     if loaded.spec is None or not loaded.ok:
-        raise InvalidStack(loaded.diagnostics, sources_of(loaded))
-    return loaded.spec
-
-
-def sources_of(loaded: Loaded) -> Mapping[str, str]:
-    """The text that the stack's diagnostics quote."""
-    return {loaded.source.file: loaded.source.text}
+        raise InvalidStack(loaded.diagnostics, loaded.sources)
+    return ValidStack(path=loaded.path, spec=loaded.spec, lock=loaded.lock)
 
 
 def _candidates() -> Iterator[Path]:

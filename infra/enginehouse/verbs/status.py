@@ -8,16 +8,13 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from enginehouse.converge import Context
 from enginehouse.errors import ExitCode
 from enginehouse.planner.parts import Plan
-from enginehouse.planner.plan import plan
 from enginehouse.report.lines import json_lines
 from enginehouse.report.status import StackStatus, status_plain, status_text
 from enginehouse.verbs import Answer, Format
-from enginehouse.verbs.machines import looking
-from enginehouse.verbs.stacks import every_stack, valid_stack
+from enginehouse.verbs.machines import AT_ONCE, looking
+from enginehouse.verbs.plans import planned
+from enginehouse.verbs.stacks import every_stack
 from enginehouse.verbs.survey import survey
-
-AT_ONCE = 16
-"""Probes at the same time. Each is one short script; with more of them a small machine only gets slower."""
 
 
 def status(stack: str | None, output: Format, progress: Callable[[str], None]) -> Answer:
@@ -25,7 +22,7 @@ def status(stack: str | None, output: Format, progress: Callable[[str], None]) -
 
     Raises `SpecError` if a stack can't be used.
     """
-    plans = [plan(valid_stack(name)) for name in ([stack] if stack else every_stack())]
+    plans = [planned(name) for name in ([stack] if stack else every_stack())]
     with ThreadPoolExecutor(AT_ONCE) as pool, looking("status", progress) as context:
         found = [_survey(made, context, pool, progress) for made in plans]
     code = ExitCode.OK if all(one.ok() for one in found) else ExitCode.DIFFERS

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from enginehouse.diagnostics import Diagnostic
 from enginehouse.errors import ExitCode, SpecError
 from enginehouse.report.lines import Line, line
 from enginehouse.report.problems import problems_count, problems_json, problems_text, valid_text
+from enginehouse.spec.find import LOCK_SUFFIX, lock_without_stack, stack_of_lock
 from enginehouse.spec.model import Spec
 from enginehouse.verbs import Answer, Format
-from enginehouse.verbs.stacks import read_stack, sources_of
+from enginehouse.verbs.stacks import read_stack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +28,11 @@ class _Checked:
 
 
 def validate(stacks: Sequence[str], output: Format) -> Answer:
-    """All stacks, in the given order. Code `INVALID` if one has an error; warnings alone are fine."""
-    checked = [_check(stack) for stack in stacks]
+    """All stacks with their lock files, in the given order. Code `INVALID` if one has an error; warnings are fine.
+
+    A lock file stands for its stack, so that all files of a folder can be given.
+    """
+    checked = [_check(stack) for stack in stacks if _stack_of(stack) not in stacks]
     code = ExitCode.OK if all(c.ok() for c in checked) else ExitCode.INVALID
     if output is Format.JSON:
         return Answer(lines=tuple(row for c in checked for row in problems_json(c.name, c.diagnostics)), code=code)
@@ -35,11 +40,24 @@ def validate(stacks: Sequence[str], output: Format) -> Answer:
 
 
 def _check(stack: str) -> _Checked:
+    beside = _stack_of(stack)
+    if beside is None and _is_lock(stack):
+        return _Checked(name=stack, diagnostics=(lock_without_stack(stack),))
     try:
-        loaded = read_stack(stack)
+        loaded = read_stack(beside or stack)
     except SpecError as error:
         return _Checked(name=stack, diagnostics=error.diagnostics)
-    return _Checked(name=loaded.name, diagnostics=loaded.diagnostics, spec=loaded.spec, sources=sources_of(loaded))
+    return _Checked(name=loaded.name, diagnostics=loaded.diagnostics, spec=loaded.spec, sources=loaded.sources)
+
+
+def _is_lock(stack: str) -> bool:
+    return stack.endswith(LOCK_SUFFIX) and Path(stack).is_file()
+
+
+def _stack_of(stack: str) -> str | None:
+    """The stack file of what is a lock file."""
+    found = stack_of_lock(Path(stack)) if _is_lock(stack) else None
+    return str(found) if found else None
 
 
 def _text(checked: _Checked) -> tuple[Line, ...]:

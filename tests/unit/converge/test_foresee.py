@@ -20,6 +20,7 @@ from enginehouse.provider.diff import Kind, diff
 from enginehouse.provider.wire import Hidden
 from enginehouse.render.symbols import Secret
 from enginehouse.spec import load_text
+from enginehouse.spec.lock import NOTHING_LOCKED
 from tests.unit.converge.machine import ENGINE, Machine, lines_of
 
 OLD_SHA, NEW_SHA = "0123456789abcdef" * 4, "fedcba9876543210" * 4
@@ -111,7 +112,7 @@ EDITS = {
 def planned(text: str) -> Plan:
     loaded = load_text(text, name="demo", display="demo.yaml")
     assert loaded.spec is not None, loaded.diagnostics
-    return plan(loaded.spec)
+    return plan(loaded.spec, NOTHING_LOCKED)
 
 
 def secrets(values: Mapping[str, str]) -> dict[str, Secret]:

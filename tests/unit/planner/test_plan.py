@@ -14,6 +14,7 @@ from enginehouse.planner.parts import File, OnChange, Plan
 from enginehouse.planner.plan import plan
 from enginehouse.render.symbols import names
 from enginehouse.spec import load_text
+from enginehouse.spec.lock import NOTHING_LOCKED
 
 STACK = """\
 enginehouse: 1
@@ -41,7 +42,7 @@ endpoint:
 def planned(text: str = STACK, name: str = "demo") -> Plan:
     loaded = load_text(text, name=name, display=f"{name}.yaml")
     assert loaded.spec is not None, loaded.diagnostics
-    return plan(loaded.spec)
+    return plan(loaded.spec, NOTHING_LOCKED)
 
 
 def test_equal_specs_give_equal_plans() -> None:

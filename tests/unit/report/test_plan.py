@@ -11,11 +11,31 @@ from enginehouse.planner.codec import kind_of
 from enginehouse.planner.parts import Plan
 from enginehouse.report.lines import as_text
 from enginehouse.report.plan import args_text, plan_text
+from enginehouse.spec.lock import NOTHING_LOCKED, Lock, LockedGateway, LockedPorts, LockedReplica
 from tests.unit.report.plans import ENDPOINT, GATEWAY, PLAN, REPLICA
 
 
-def shown(plan: Plan = PLAN) -> str:
-    return as_text(plan_text(plan))
+def shown(plan: Plan = PLAN, lock: Lock = NOTHING_LOCKED) -> str:
+    return as_text(plan_text(plan, lock))
+
+
+def ports_line(lock: Lock) -> str:
+    return next(row for row in shown(lock=lock).splitlines() if row.startswith("ports "))
+
+
+def test_ports_that_an_edit_could_move_are_said() -> None:
+    """None locked, some locked, all locked."""
+    name = PLAN.replicas[0].name
+    entry = LockedReplica(ports=LockedPorts(**REPLICA.ports))
+    some = Lock(enginehouse=1, replicas={name: entry})
+    every = replace(
+        some, gateway=LockedGateway(metrics_port=20000), replicas={part.name: entry for part in PLAN.replicas}
+    )
+    remedy = f"`enginehouse lock {PLAN.stack}` keeps them when the stack changes"
+    assert ports_line(NOTHING_LOCKED) == f"ports          not pinned; {remedy}"
+    loose = ", ".join(part.name for part in (*PLAN.replicas[1:], GATEWAY))
+    assert ports_line(some) == f"ports          not pinned for {loose}; {remedy}"
+    assert ports_line(every) == "ports          pinned by the lock file"
 
 
 def test_the_whole_plan(golden: Callable[[str, Mapping[str, str]], None]) -> None:

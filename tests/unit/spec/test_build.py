@@ -24,7 +24,7 @@ def test_what_is_written_has_its_type() -> None:
         ("secrets: [key-demo]", "secrets: [one, two]"),
         ("  port", "  tls: {mode: none}\n  port"),
     )
-    spec = build(changed.source.root.data, "demo")
+    spec = build(Spec, changed.source.root.data, name="demo")
     assert spec.deployments["chat"].health == Health(drain_s=7)
     assert spec.deployments["chat"].options == {"x-y": [1]}
     assert spec.endpoint.keys == (Key(name="demo", secrets=("one", "two")),)
@@ -48,12 +48,12 @@ def test_holes_are_filled_with_examples() -> None:
         ("endpoint", "keys", 0, "secrets", 0),
         ("endpoint", "port"),
     ]
-    spec = build({**data, "endpoint": {**data["endpoint"], "port": "no number"}}, "demo", lost)
+    spec = build(Spec, {**data, "endpoint": {**data["endpoint"], "port": "no number"}}, lost, name="demo")
     assert isinstance(spec, Spec)
     assert (spec.endpoint.port, spec.deployments["chat"].slots) == (8080, 2)
 
 
 def test_whole_branches_can_be_lost() -> None:
     """The document needs nothing but to be a mapping."""
-    spec = build({}, "demo", [("enginehouse",), ("machines",), ("deployments",), ("endpoint",)])
+    spec = build(Spec, {}, [("enginehouse",), ("machines",), ("deployments",), ("endpoint",)], name="demo")
     assert list(spec.deployments) == ["chat"]

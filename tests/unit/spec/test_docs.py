@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from enginehouse.diagnostics import as_text
-from enginehouse.spec import load_text
+from enginehouse.planner.allocate import allocate
+from enginehouse.spec import load, load_text
 from enginehouse.spec.codes import Code
+from enginehouse.spec.lock import lock_text
 from enginehouse.spec.schema import keys_of, sections
 from tests.unit.spec.reference import replaced
 
@@ -22,7 +24,7 @@ OPTION_CODES = sorted(
         for found in re.findall(r'"((?:unknown|removed|reserved)-option|option-[a-z-]+)"', path.read_text())
     }
 )
-GROUPS = ("the file", "YAML", "shape", "meaning", "engine options")
+GROUPS = ("the file", "YAML", "shape", "meaning", "engine options", "the lock file")
 KEYS = [(place, field.name) for place, cls in sections().items() for field in keys_of(cls)]
 
 
@@ -64,11 +66,19 @@ def test_no_code_is_documented_that_does_not_exist() -> None:
 
 def test_the_first_examples_load() -> None:
     """Every YAML block that is a whole stack is a good one."""
-    blocks = [b for b in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL) if "enginehouse: 1" in b]
+    blocks = [b for b in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL) if "\nmachines:" in b]
     assert len(blocks) >= 2
     for block in blocks:
         loaded = load_text(block, name="docs", display="docs.yaml")
         assert as_text(loaded.diagnostics, {"docs.yaml": block}) == ""
+
+
+def test_the_lock_file_shown_is_the_one_that_is_written() -> None:
+    """For the stack of this repository."""
+    (shown,) = re.findall(r"```yaml\n(# Written by.*?)```", PAGE.read_text(), re.DOTALL)
+    spec = load(ROOT / "stacks" / "laptop.yaml").spec
+    assert spec is not None
+    assert lock_text(allocate(spec).lock(), "laptop") == shown
 
 
 def test_the_example_of_a_diagnostic_is_what_is_printed() -> None:
