@@ -9,7 +9,7 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from enginehouse.errors import Cancelled, EnginehouseError, ExitCode, SpecError, explain
 from enginehouse.report.lines import Line, Style, line, piece
@@ -67,10 +67,6 @@ def _answer(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
             from enginehouse.verbs.render import render
 
             return render(arguments.stack, arguments.out)
-        case "status":
-            from enginehouse.verbs.status import status
-
-            return status(arguments.stack, Format(arguments.format), terminal.progress)
         case "lock":
             from enginehouse.verbs.lock import lock
 
@@ -79,10 +75,80 @@ def _answer(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
             from enginehouse.verbs.schema import schema
 
             return schema(arguments.out)
-        case _:
+        case "doctor":
             from enginehouse.verbs.doctor import doctor
 
             return doctor(arguments.stacks, Format(arguments.format), terminal.progress)
+        case "status" | "logs" | "history" | "events":
+            return _look(arguments, terminal)
+        case _:
+            return _change(arguments, terminal.progress)
+
+
+def _look(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
+    """What machines are asked for."""
+    match arguments.verb:
+        case "status":
+            from enginehouse.verbs.status import status
+
+            return status(arguments.stack, Format(arguments.format), terminal.progress)
+        case "logs":
+            from enginehouse.verbs.logs import logs
+
+            return logs(
+                arguments.stack,
+                arguments.part,
+                lines=arguments.lines,
+                forever=arguments.follow,
+                show=terminal.show,
+                progress=terminal.progress,
+            )
+        case "history":
+            from enginehouse.verbs.history import history
+
+            return history(arguments.stack, arguments.part, Format(arguments.format), terminal.progress)
+        case _:
+            from enginehouse.verbs.events import events
+
+            output = Format(arguments.format)
+            return events(
+                arguments.stack, output, forever=arguments.follow, show=terminal.show, progress=terminal.progress
+            )
+
+
+def _change(arguments: argparse.Namespace, progress: Callable[[str], None]) -> Answer:
+    """What changes machines."""
+    match arguments.verb:
+        case "rollback":
+            from enginehouse.verbs.rollback import rollback
+
+            return rollback(
+                arguments.stack, arguments.part, to=arguments.to, dry_run=arguments.dry_run, progress=progress
+            )
+        case "drain" | "cordon":
+            from enginehouse.verbs.orders import drain
+
+            return drain(
+                arguments.stack,
+                arguments.part,
+                reason=arguments.reason,
+                wait=arguments.wait,
+                force=arguments.force,
+                door=arguments.verb,
+                progress=progress,
+            )
+        case "undrain":
+            from enginehouse.verbs.orders import undrain
+
+            return undrain(arguments.stack, arguments.part, progress=progress)
+        case "freeze":
+            from enginehouse.verbs.orders import freeze
+
+            return freeze(arguments.stack, reason=arguments.reason, progress=progress)
+        case _:
+            from enginehouse.verbs.orders import unfreeze
+
+            return unfreeze(arguments.stack, progress=progress)
 
 
 def _told(error: Exception) -> Iterator[Line]:

@@ -19,7 +19,10 @@ from enginehouse.verbs.arguments import parser
 from tests.cli.conftest import Told
 from tests.cli.harness import COMMAND, DEMO, WRONG, environment, run, workplace
 
-VERBS = ("validate", "plan", "render", "status", "lock", "schema", "doctor")
+VERBS = (
+    "validate", "plan", "render", "status", "lock", "schema", "doctor", "logs", "history", "events", "rollback",
+    "drain", "cordon", "undrain", "freeze", "unfreeze",
+)  # fmt: skip
 QUICK_S = 0.6
 """Processor seconds of `validate` of a small stack, which editors run on each save. The goal is 0.3 s when idle
 (0.23 s measured 2026-11); a busy one takes up to twice that."""
@@ -77,6 +80,24 @@ def test_the_module_and_the_console_script_are_the_same(place: Path) -> None:
         ("plan demo --form json", ExitCode.USAGE),
         ("schema --out no/such/folder/file", ExitCode.FAILED),
         ("status demo", ExitCode.DIFFERS),
+        ("logs demo", ExitCode.OK),
+        ("logs demo -n -1", ExitCode.USAGE),
+        ("logs demo nobody", ExitCode.INVALID),
+        ("history demo", ExitCode.OK),
+        ("history demo nobody", ExitCode.INVALID),
+        ("events demo", ExitCode.OK),
+        ("events demo --format json", ExitCode.USAGE),
+        ("rollback demo", ExitCode.INVALID),
+        ("rollback demo --to 1", ExitCode.INVALID),
+        ("rollback demo chat --to one", ExitCode.USAGE),
+        ("drain demo", ExitCode.USAGE),
+        ("drain demo gateway-box", ExitCode.INVALID),
+        ("drain demo chat", ExitCode.FAILED),
+        ("cordon demo chat", ExitCode.FAILED),
+        ("undrain demo chat", ExitCode.FAILED),
+        ("freeze demo", ExitCode.USAGE),
+        ("freeze demo --reason audit", ExitCode.FAILED),
+        ("unfreeze demo", ExitCode.FAILED),
     ],
 )
 def test_exit_codes(place: Path, words: str, code: ExitCode) -> None:

@@ -16,7 +16,8 @@ from enginehouse.planner.parts import EndpointPart, GatewayPart, HostPart, Part,
 from enginehouse.render.symbols import fill
 from enginehouse.render.templates import render
 
-_STATE = '"$state"'
+STATE = '"$state"'
+"""The state folder in a script that has found it."""
 VERSION_ARGS: Mapping[str, tuple[str, ...]] = {"haproxy": ("-v",)}
 """How a program is asked for its version, where it is not `--version`."""
 
@@ -31,23 +32,24 @@ def probe(part: Part) -> str:
 
 def history_of(part: Part) -> str:
     """A script that prints the part's kept manifests, oldest first, each after a NUL, its generation and a tab."""
-    return _reading(f"each_of {_places(part).history}")
+    return reading(f"each_of {_places(part).history}")
 
 
 def journal_of(part: Part) -> str:
     """A script that prints the journal of the part's stack; nothing if there is none."""
-    return _reading(f"cat {_places(part).journal} 2>/dev/null || :")
+    return reading(f"cat {_places(part).journal} 2>/dev/null || :")
+
+
+def reading(command: str) -> str:
+    """A script that runs `command` with the state folder as `STATE`."""
+    return "\n".join((render("host/probe.sh"), "find_state >/dev/null", command)) + "\n"
 
 
 def on_machine(path: str) -> str:
     """A path with the `@{state}` symbol as a shell word, for scripts that have found the state folder."""
     rest = path.removeprefix("@{state}")
     quoted = shlex.quote(fill(rest, {}, {}))
-    return f"{_STATE}{quoted}" if rest != path else quoted
-
-
-def _reading(command: str) -> str:
-    return "\n".join((render("host/probe.sh"), "find_state >/dev/null", command)) + "\n"
+    return f"{STATE}{quoted}" if rest != path else quoted
 
 
 def _common(part: Part) -> Iterator[str]:
@@ -64,11 +66,11 @@ def _common(part: Part) -> Iterator[str]:
 def _host(part: HostPart) -> Iterator[str]:
     places = _places(part)
     yield f"files_below {places.part}"
-    yield f"disk {_STATE}"
+    yield f"disk {STATE}"
     yield "key user; id -un"
     yield "key home; printf '%s' \"$HOME\""
     yield "key path; printf '%s' \"$PATH\""
-    folders = (_STATE, f"{_STATE}/host", f"{_STATE}/weights", places.stack_folder, *_host_folders(places))
+    folders = (STATE, f"{STATE}/host", f"{STATE}/weights", places.stack_folder, *_host_folders(places))
     yield f"key folders; stat -c '%a %n' {' '.join(folders)} 2>/dev/null"
     yield f"[ ! -S {places.supervisor_socket} ] || yes socket"
     for name in part.tools:
@@ -77,7 +79,7 @@ def _host(part: HostPart) -> Iterator[str]:
 
 def _weights(part: WeightsPart) -> Iterator[str]:
     path = on_machine(part.path)
-    yield f"disk {_STATE}"
+    yield f"disk {STATE}"
     yield f"key stat; stat_of {path}"
     yield f"key partial; stat_of {path}.part"
     yield f"text_of verified {on_machine(record_of(part.sha256, part.path))}"
@@ -135,7 +137,7 @@ def _host_folders(places: Places) -> tuple[str, ...]:
 
 def _places(part: Part) -> Places:
     """Places whose state folder is the script's own variable. Names are checked by the schema and need no quoting."""
-    return Places.of(part, _STATE)
+    return Places.of(part, STATE)
 
 
 _KINDS: Mapping[type[Part], Callable[[Any], Iterator[str]]] = {

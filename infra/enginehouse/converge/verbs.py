@@ -133,7 +133,7 @@ def observe(part: Part, context: Context, *, machine_id: str | None = None) -> O
 
 def recorded(part: Part, context: Context) -> Manifest | None:
     """What the machine remembers of `part`, under its former name if it has not moved yet. Changes nothing."""
-    facts = _look(part, context.connectors.connect(part), None)
+    facts = look(part, context.connectors.connect(part))
     if facts.damaged:
         raise ConvergeFailed(f"{part.name}: the manifest on the machine is damaged", reasons=(facts.damaged.reason,))
     return facts.manifest or facts.former

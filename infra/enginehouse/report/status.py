@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from enginehouse.converge.standing import Order
 from enginehouse.planner.codec import to_plain
 from enginehouse.report.lines import Line, Piece, Style, line, piece, table
+from enginehouse.report.orders import drained_text, frozen_text
 
 HEADINGS = ("stack", "host", "deployment", "replica", "state", "since", "running", "queued")
 _NUMBERS = ("running", "queued")
@@ -21,6 +23,8 @@ class State(StrEnum):
     SERVING = "serving"
     READY = "ready"
     """As planned, of a part that nobody sends requests to."""
+    DRAINED = "drained"
+    """As planned, but kept from requests by a standing order."""
     STOPPED = "stopped"
     """It is on its machine, but does not run."""
     UNHEALTHY = "unhealthy"
@@ -32,12 +36,12 @@ class State(StrEnum):
     """Its machine could not be asked."""
 
     def is_good(self) -> bool:
-        return self in (State.SERVING, State.READY)
+        return self in (State.SERVING, State.READY, State.DRAINED)
 
     def style(self) -> Style:
-        if self.is_good():
-            return Style.GOOD
-        return Style.WARNING if self is State.DIFFERS else Style.BAD
+        if self in (State.DIFFERS, State.DRAINED):
+            return Style.WARNING
+        return Style.GOOD if self.is_good() else Style.BAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,9 @@ class PartStatus:
     deployment: str | None = None
     address: str | None = None
     load: Load = field(default_factory=Load)
+    drained: Order | None = None
+    frozen: Order | None = None
+    """Of a host: the standing order that keeps its stack as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +82,7 @@ class StackStatus:
 
 
 def status_text(stacks: Sequence[StackStatus]) -> tuple[Line, ...]:
-    """One table over all stacks, then a line per gateway and endpoint, then what differs and why.
+    """One table over all stacks, then a line per gateway and endpoint, standing orders, and what differs and why.
 
     The column that names the stack is there only if there are several.
     """
@@ -90,6 +97,7 @@ def status_text(stacks: Sequence[StackStatus]) -> tuple[Line, ...]:
         *table(headings, replicas, numbers=numbers),
         line(),
         *table([""] * len(others[0]), others)[1:],
+        *(row for stack, part in parts for row in _orders(stack, part)),
         *(row for stack, part in differing for row in _difference((stack, part.part)[first:], part)),
         *(row for stack in stacks if not stack.ok() for row in _remedy(stack.stack)),
     )
@@ -124,6 +132,15 @@ def _address(stack: str, part: PartStatus) -> list[Piece]:
         piece(part.address or ""),
         piece(waiting, Style.FAINT),
     ]
+
+
+def _orders(stack: str, part: PartStatus) -> Iterator[Line]:
+    if part.drained:
+        yield line()
+        yield from drained_text(stack, part.part, part.drained)
+    if part.frozen:
+        yield line()
+        yield from frozen_text(stack, part.part, part.frozen)
 
 
 def _difference(names: Iterable[str], part: PartStatus) -> Iterator[Line]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 from enginehouse.errors import EnginehouseError, ExitCode
 from enginehouse.report.lines import Line
+
+Show: TypeAlias = Callable[[Iterable[Line]], None]
+"""Results that come while a verb is at work."""
 
 
 class InvalidInput(EnginehouseError):
@@ -16,6 +21,8 @@ class InvalidInput(EnginehouseError):
 class Format(StrEnum):
     TEXT = "text"
     JSON = "json"
+    JSONL = "jsonl"
+    """One object a line, as they come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

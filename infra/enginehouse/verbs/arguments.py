@@ -14,7 +14,8 @@ HELP_WIDTH = 100
 
 _DESCRIPTION = """\
 One YAML file per stack, from there to a verified OpenAI-compatible endpoint.
-These verbs look and never change a machine; `pulumi up -s STACK` does."""
+`pulumi up -s STACK` brings machines to what the file says. Of these verbs, rollback, drain,
+cordon, undrain, freeze and unfreeze change something on a machine; the others only look."""
 
 _EXIT_CODES = """\
 exit codes:
@@ -25,6 +26,9 @@ exit codes:
   4    what runs (status) or is locked (lock) is not what the plan says, or something is missing (doctor)
   130  interrupted with Ctrl-C"""
 
+_NO_REASON = "no reason was given"
+_LINES = 50
+"""A screen or two."""
 _STACK = "a stack's name in the nearest `stacks` folder, or the path of its file"
 
 if TYPE_CHECKING:
@@ -40,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"enginehouse {__version__}", help="show the version and exit"
     )
     verbs = root.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
-    for add in (_validate, _plan, _render, _status, _lock, _schema, _doctor):
+    for add in (_validate, _plan, _render, _status, _lock, _schema, _doctor, *_OPERATING):
         add(verbs)
     return root
 
@@ -122,6 +126,89 @@ def _doctor(verbs: Verbs) -> None:
     _add_format(verb, "the same findings")
 
 
+def _logs(verbs: Verbs) -> None:
+    verb = _add(verbs, "logs", "show what the programs of a stack wrote last", "laptop", "laptop chat -f -n 0")
+    _add_stack_and_part(verb, "of this part, or of all replicas of this deployment; of every part if left out")
+    _add_follow(verb, "line")
+    verb.add_argument(
+        "-n",
+        "--lines",
+        metavar="LINES",
+        type=count,
+        default=_LINES,
+        help=f"how many of each part to begin with; {_LINES} if left out",
+    )
+
+
+def _history(verbs: Verbs) -> None:
+    verb = _add(verbs, "history", "show who changed what and when, newest first", "laptop", "laptop chat-laptop-0")
+    _add_stack_and_part(verb, "of this part, or of all replicas of this deployment; of every part if left out")
+    _add_format(verb, "every generation with its changes")
+
+
+def _events(verbs: Verbs) -> None:
+    verb = _add(verbs, "events", "show the journal of a stack, oldest first", "laptop -f", "laptop --format jsonl")
+    verb.add_argument("stack", metavar="STACK", help=_STACK)
+    _add_follow(verb, "event")
+    _add_format(verb, "one event per line", Format.JSONL)
+
+
+def _rollback(verbs: Verbs) -> None:
+    verb = _add(
+        verbs,
+        "rollback",
+        "bring back what replicas and gateway were before",
+        "laptop --dry-run",
+        "laptop chat-laptop-0 --to 3",
+    )
+    _add_stack_and_part(
+        verb, "only this part, or all replicas of this deployment; else all that the newest run changed"
+    )
+    verb.add_argument("--to", metavar="GENERATION", type=count, help="of the part; else the content before the present")
+    verb.add_argument("--dry-run", action="store_true", help="only show the differences")
+
+
+def _drain(verbs: Verbs) -> None:
+    verb = _add(
+        verbs,
+        "drain",
+        "send a replica no more requests, and wait until it has finished those it has",
+        "laptop chat-laptop-1",
+        'laptop chat --force --reason "new memory"',
+    )
+    verb.add_argument("--no-wait", dest="wait", action="store_false", help="don't wait; the same as cordon")
+    _add_drained(verb)
+
+
+def _cordon(verbs: Verbs) -> None:
+    verb = _add(
+        verbs, "cordon", "send a replica no more requests, and let it finish those it has", "laptop chat-laptop-1"
+    )
+    verb.set_defaults(wait=False)
+    _add_drained(verb)
+
+
+def _undrain(verbs: Verbs) -> None:
+    verb = _add(verbs, "undrain", "send a drained replica requests again", "laptop chat-laptop-1")
+    _add_replica(verb)
+
+
+def _freeze(verbs: Verbs) -> None:
+    verb = _add(
+        verbs, "freeze", "let nothing change or heal a stack until unfreeze", 'laptop --reason "the audit is on"'
+    )
+    verb.add_argument("stack", metavar="STACK", help=_STACK)
+    verb.add_argument("--reason", metavar="TEXT", required=True, help="told to everybody who is refused")
+
+
+def _unfreeze(verbs: Verbs) -> None:
+    verb = _add(verbs, "unfreeze", "let runs change a frozen stack again", "laptop")
+    verb.add_argument("stack", metavar="STACK", help=_STACK)
+
+
+_OPERATING = (_logs, _history, _events, _rollback, _drain, _cordon, _undrain, _freeze, _unfreeze)
+
+
 def _add(verbs: Verbs, name: str, summary: str, *examples: str) -> argparse.ArgumentParser:
     shown = "\n".join(f"  enginehouse {name} {example}".rstrip() for example in examples)
     return verbs.add_parser(
@@ -134,10 +221,38 @@ def _add(verbs: Verbs, name: str, summary: str, *examples: str) -> argparse.Argu
     )
 
 
-def _add_format(verb: argparse.ArgumentParser, as_json: str) -> None:
+def _add_format(verb: argparse.ArgumentParser, meaning: str, other: Format = Format.JSON) -> None:
     verb.add_argument(
         "--format",
-        choices=[choice.value for choice in Format],
+        choices=[Format.TEXT.value, other.value],
         default=Format.TEXT.value,
-        help=f"text is for people and the default; json: {as_json}",
+        help=f"text is for people and the default; {other.value}: {meaning}",
     )
+
+
+def _add_stack_and_part(verb: argparse.ArgumentParser, part: str) -> None:
+    verb.add_argument("stack", metavar="STACK", help=_STACK)
+    verb.add_argument("part", metavar="PART", nargs="?", help=part)
+
+
+def _add_follow(verb: argparse.ArgumentParser, what: str) -> None:
+    verb.add_argument("-f", "--follow", action="store_true", help=f"go on with each new {what}, until Ctrl-C")
+
+
+def _add_replica(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("stack", metavar="STACK", help=_STACK)
+    verb.add_argument("part", metavar="PART", help="a replica, or a deployment for all of its replicas")
+
+
+def _add_drained(verb: argparse.ArgumentParser) -> None:
+    _add_replica(verb)
+    verb.add_argument("--reason", metavar="TEXT", default=_NO_REASON, help="shown by status until undrain")
+    verb.add_argument("--force", action="store_true", help="also if no other replica can take its requests")
+
+
+def count(text: str) -> int:
+    """A number of things. Its name is what argparse calls it in "invalid ... value"."""
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number

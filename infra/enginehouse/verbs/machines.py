@@ -1,13 +1,16 @@
-"""How a verb that only looks gets to machines."""
+"""How a verb gets to machines: to look, or to change something."""
 
 from __future__ import annotations
 
 import getpass
 import platform
+import signal
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import FrameType
 
 from enginehouse.connectors import Connectors
 from enginehouse.converge import Context, Run
@@ -27,3 +30,27 @@ def looking(door: str, progress: Callable[[str], None]) -> Iterator[Context]:
     run = Run(id=uuid.uuid4().hex, who=f"{getpass.getuser()}@{platform.node()}", door=door)
     with closing(Connectors()) as connectors:
         yield Context(run=run, connectors=connectors, listen=listen, uploads_from=Path())
+
+
+@contextmanager
+def changing(door: str, progress: Callable[[str], None]) -> Iterator[Context]:
+    """Like `looking`, for work that must not be torn apart: the first Ctrl-C is a wish, which lets things be put back.
+
+    The second one ends everything at once; the next run then continues.
+    """
+    with looking(door, progress) as context, _wish_to_stop(context.cancelled, progress):
+        yield context
+
+
+@contextmanager
+def _wish_to_stop(wish: threading.Event, progress: Callable[[str], None]) -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, before)
+        wish.set()
+        progress("stopping; Ctrl-C again ends it at once")
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

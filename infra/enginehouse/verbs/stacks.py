@@ -48,9 +48,14 @@ def every_stack() -> tuple[str, ...]:
     return names
 
 
+def stack_file(name_or_path: str) -> Path:
+    """The file of a stack. Raises `SpecError` if there is no such stack."""
+    return find_stack(name_or_path, stacks_folder())
+
+
 def read_stack(name_or_path: str) -> Loaded:
     """The stack with its diagnostics. Raises `SpecError` only if there is no such stack."""
-    return load(find_stack(name_or_path, stacks_folder()))
+    return load(stack_file(name_or_path))
 
 
 def valid_stack(name_or_path: str) -> ValidStack:

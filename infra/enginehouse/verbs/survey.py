@@ -45,7 +45,8 @@ def _observed(part: Part, observed: Observed | None) -> PartStatus:
     planned = as_inputs(part)
     unlike = tuple(differences({**observed.inputs, RUNNING: planned.get(RUNNING)}, planned))
     status = _status(part, _state(part, observed, bool(unlike)), *observed.reasons, *unlike)
-    return replace(status, since=observed.outputs.get("changed_at"))
+    frozen = observed.frozen if isinstance(part, HostPart) else None
+    return replace(status, since=observed.outputs.get("changed_at"), drained=observed.drained, frozen=frozen)
 
 
 def _state(part: Part, observed: Observed, differs: bool) -> State:
@@ -55,6 +56,8 @@ def _state(part: Part, observed: Observed, differs: bool) -> State:
         return State.UNHEALTHY
     if differs:
         return State.DIFFERS
+    if observed.drained:
+        return State.DRAINED
     return State.READY if isinstance(part, HostPart | WeightsPart) else State.SERVING
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from enginehouse.converge.standing import Order
 from enginehouse.report.lines import as_text
 from enginehouse.report.status import Load, PartStatus, StackStatus, State, status_plain, status_text
 
@@ -61,6 +62,20 @@ BROKEN = StackStatus(
 )
 
 
+ORDER = Order(run="r", who="ada@desk", door="drain", at="2026-11-24T14:10:00+00:00", reason="new memory")
+ORDERED = StackStatus(
+    stack="demo",
+    parts=(
+        PartStatus(
+            kind="host", part="box", host="box", state=State.READY, frozen=replace(ORDER, reason="the audit is on")
+        ),
+        replace(REPLICA, state=State.DRAINED, drained=ORDER),
+        GATEWAY,
+        ENDPOINT,
+    ),
+)
+
+
 def test_status_as_text(golden: Callable[[str, Mapping[str, str]], None]) -> None:
     """One table, a line per gateway and endpoint, and every difference with its reasons."""
     other = replace(STACK, stack="other", parts=(replace(REPLICA, state=State.MISSING), GATEWAY, ENDPOINT))
@@ -69,6 +84,7 @@ def test_status_as_text(golden: Callable[[str, Mapping[str, str]], None]) -> Non
         {
             "serving.txt": as_text(status_text([STACK])),
             "broken.txt": as_text(status_text([BROKEN])),
+            "ordered.txt": as_text(status_text([ORDERED])),
             "two-stacks.txt": as_text(status_text([STACK, other])),
         },
     )
@@ -83,7 +99,8 @@ def test_a_stack_is_ok_only_if_every_part_is() -> None:
 
 @pytest.mark.parametrize("state", State)
 def test_only_what_is_as_planned_is_good(state: State) -> None:
-    assert state.is_good() == (state in (State.SERVING, State.READY))
+    """A drained replica is as somebody ordered it."""
+    assert state.is_good() == (state in (State.SERVING, State.READY, State.DRAINED))
 
 
 def test_json_has_every_part_and_what_the_text_says() -> None:
@@ -94,6 +111,13 @@ def test_json_has_every_part_and_what_the_text_says() -> None:
     for part in plain["parts"]:
         assert part["part"] in text
         assert part["state"] in text
+
+
+def test_standing_orders_are_no_difference() -> None:
+    """They are told, also as data, and the stack is as it shall be."""
+    assert ORDERED.ok()
+    host, replica, *_ = status_plain(ORDERED)["parts"]
+    assert (host["frozen"]["reason"], replica["drained"]["who"]) == ("the audit is on", "ada@desk")
 
 
 def test_foreign_text_is_shown_and_not_obeyed() -> None:

@@ -1,0 +1,61 @@
+"""`enginehouse logs`: what the programs of a stack wrote last, and what they write from now on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from enginehouse.converge import Context
+from enginehouse.converge.logs import following, has_logs, last_lines
+from enginehouse.planner.parts import Part
+from enginehouse.report.logs import log_line
+from enginehouse.verbs import Answer, InvalidInput, Show
+from enginehouse.verbs.follow import Source, follow
+from enginehouse.verbs.machines import looking
+from enginehouse.verbs.plans import parts_named, planned
+
+AT_ONCE = 16
+READ_S = 60.0
+
+
+def logs(
+    stack: str, part: str | None, *, lines: int, forever: bool, show: Show, progress: Callable[[str], None]
+) -> Answer:
+    """The last lines of each part with a process, part by part; with `forever`, then every new line as it comes.
+
+    Raises `SpecError` if the stack can't be used, `InvalidInput` if there is no such part or it writes no log.
+    """
+    parts = _with_logs(stack, part)
+    width = max(len(p.name) for p in parts) if len(parts) > 1 else 0
+    with looking("logs", progress) as context:
+        if forever:
+            follow(_sources(parts, lines, width, show), context)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            found = tuple(pool.map(lambda p: _last(p, lines, context), parts))
+    for p in (p for p, texts in zip(parts, found, strict=True) if not texts):
+        progress(f"{p.name}: no log on {p.host} yet")
+    named = ((p, text) for p, texts in zip(parts, found, strict=True) for text in texts)
+    return Answer(lines=tuple(log_line(p.name, width, text) for p, text in named))
+
+
+def _with_logs(stack: str, name: str | None) -> tuple[Part, ...]:
+    found = tuple(part for part in parts_named(planned(stack), name) if has_logs(part))
+    if not found:
+        raise InvalidInput(f"{name} has no process and so no log; hosts, replicas and gateways have one")
+    return found
+
+
+def _last(part: Part, lines: int, context: Context) -> tuple[str, ...]:
+    result = context.connectors.connect(part).run(last_lines(part, lines), deadline_s=READ_S)
+    return tuple(result.check(f"{part.host}: reading the log of {part.name}").stdout.splitlines())
+
+
+def _sources(parts: tuple[Part, ...], lines: int, width: int, show: Show) -> Iterator[Source]:
+    for part in parts:
+        for script in following(part, lines):
+            yield Source(part=part, script=script, hear=partial(_hear, part.name, width, show))
+
+
+def _hear(name: str, width: int, show: Show, text: str) -> None:
+    show((log_line(name, width, text),))

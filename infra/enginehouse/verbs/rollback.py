@@ -1,0 +1,124 @@
+"""`enginehouse rollback`: what a part was before, converged again. Its release is still staged, so it takes seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from enginehouse.converge import Context, converge
+from enginehouse.converge.manifest import Manifest
+from enginehouse.converge.records import history
+from enginehouse.planner.parts import EndpointPart, GatewayPart, Part, Plan, ReplicaPart
+from enginehouse.render.symbols import Secret
+from enginehouse.report.lines import Line, as_text
+from enginehouse.report.rollback import Return, Returned, file_text, return_text, returned_text, undone_run
+from enginehouse.verbs import Answer, InvalidInput
+from enginehouse.verbs.machines import changing
+from enginehouse.verbs.plans import parts_named, planned
+from enginehouse.verbs.secrets import check_known, how_to_give, secret_values
+from enginehouse.verbs.stacks import stack_file
+from enginehouse.verbs.undo import History, Way, proof_of, undo_newest, way_back
+
+Histories = Mapping[str, History]
+
+
+def rollback(stack: str, part: str | None, *, to: int | None, dry_run: bool, progress: Callable[[str], None]) -> Answer:
+    """Undo what the newest run changed, or bring one part back; replicas first, then the gateway, then a proof.
+
+    Raises `SpecError` if the stack can't be used, `InvalidInput` if there is nothing to go back to or a secret is
+    missing, and what `converge` raises.
+    """
+    made, file = planned(stack), stack_file(stack)
+    parts = _chosen(made, part, to)
+    with changing("rollback", progress) as context:
+        known = {p.name: history(p, context) for p in (*made.replicas, made.gateway, made.endpoint)}
+        chosen = {p.name: known[p.name] for p in parts}
+        ways, heading = _undoing(made, chosen) if part is None else (_back(chosen, to), ())
+        foreseen = (*heading, *(row for way in ways for row in return_text(_return(way))))
+        ways = tuple(way for way in ways if way.changes())
+        if dry_run or not ways:
+            return Answer(lines=foreseen)
+        proof = _proof(made, ways, known)
+        able = replace(context, secrets=_secrets(made.stack, file, ways, proof))
+        for text in as_text(foreseen).splitlines():
+            progress(text)
+        return Answer(
+            lines=(*_carry_out(ways, proof, known, able), file_text(made.stack, str(file), _agrees(made, ways)))
+        )
+
+
+def _chosen(made: Plan, name: str | None, to: int | None) -> tuple[Part, ...]:
+    """The parts that may go back. Raises `InvalidInput`."""
+    able = tuple(part for part in parts_named(made, name) if isinstance(part, ReplicaPart | GatewayPart))
+    if not able:
+        raise InvalidInput(f"{name} can't be rolled back; replicas and gateways can")
+    if to is not None and (name is None or len(able) > 1):
+        raise InvalidInput("--to needs one part: each counts its own generations")
+    return able
+
+
+def _undoing(made: Plan, known: Histories) -> tuple[tuple[Way, ...], tuple[Line, ...]]:
+    undoing = undo_newest(made.stack, known)
+    return undoing.ways, tuple(undone_run(undoing.change, undoing.stay, zone=None))
+
+
+def _back(known: Histories, to: int | None) -> tuple[Way, ...]:
+    return tuple(way_back(name, kept, to) for name, kept in known.items())
+
+
+def _return(way: Way) -> Return:
+    now, then = way.now.generation, way.then.generation
+    return Return(part=way.part.name, now=now, then=then, changes=way.changes())
+
+
+def _proof(made: Plan, ways: Sequence[Way], known: Histories) -> Manifest | None:
+    """The endpoint as it was when the gateway was what it will be; None if it was never proved."""
+    there = next(iter(known[made.gateway.name]), None)
+    gateway = next((way.then for way in ways if isinstance(way.part, GatewayPart)), there)
+    return proof_of(known[made.endpoint.name], gateway) if gateway else None
+
+
+def _secrets(stack: str, file: Path, ways: Sequence[Way], proof: Manifest | None) -> Mapping[str, Secret]:
+    """Values for the gateway, which needs all of its keys, and for the proof, which takes what there is."""
+    needed = {name for way in ways for name in _names(way.part)}
+    values = secret_values(stack, file, sorted(needed | _names(proof.part if proof else None)))
+    check_known(stack, sorted(needed), values)
+    return values
+
+
+def _names(part: Part | None) -> set[str]:
+    clients = part.clients if isinstance(part, GatewayPart | EndpointPart) else ()
+    return {name for client in clients for name in client.secrets}
+
+
+def _carry_out(ways: Sequence[Way], proof: Manifest | None, known: Histories, context: Context) -> tuple[Line, ...]:
+    began = context.clock.monotonic()
+    returned = [_bring_back(way, context) for way in ways]
+    proved = _prove(proof, known, context)
+    return tuple(returned_text(returned, proved, context.clock.monotonic() - began))
+
+
+def _bring_back(way: Way, context: Context) -> Returned:
+    outputs = converge(way.part, context, seen_generation=way.now.generation)
+    context.progress(way.part.name, f"rolled back (generation {outputs['generation']})")
+    return Returned(part=way.part.name, then=way.then.generation, outputs=outputs)
+
+
+def _prove(proof: Manifest | None, known: Histories, context: Context) -> str:
+    """What came of it, as a sentence."""
+    if proof is None or not isinstance(proof.part, EndpointPart):
+        return "not proved; it never was"
+    names = _names(proof.part)
+    if not proof.part.public and not names & set(context.secrets):
+        return f"not proved, no key has a value here; {how_to_give(proof.part.stack, min(names))}"
+    last = known[proof.part.name][0]
+    way = Way(now=last, then=proof)
+    outputs = converge(way.part, context, seen_generation=last.generation)
+    return f"proved at {outputs['url']} (generation {outputs['generation']})"
+
+
+def _agrees(made: Plan, ways: Sequence[Way]) -> bool:
+    """Whether the stack file asks for just what serves now."""
+    planned_parts = {part.name: part for part in made.parts()}
+    return all(way.then.records(planned_parts[way.part.name]) for way in ways)

@@ -1,0 +1,70 @@
+"""Values come from the environment or from Pulumi's configuration, and are shown nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from enginehouse.render.symbols import Secret
+from enginehouse.verbs import InvalidInput
+from enginehouse.verbs.secrets import check_known, secret_values
+
+POISON = "pOis0n-8f3c1e77-Zq"
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The stack's file in a Pulumi project, on a machine without Pulumi and without values."""
+    monkeypatch.delenv("ENGINEHOUSE_SECRET_KEY_DEMO", raising=False)
+    monkeypatch.setenv("ENGINEHOUSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    (tmp_path / "Pulumi.yaml").touch()
+    (tmp_path / "stacks").mkdir()
+    return tmp_path / "stacks" / "demo.yaml"
+
+
+def pulumi(folder: Path, script: str) -> None:
+    folder.mkdir(parents=True)
+    (folder / "pulumi").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "pulumi").chmod(0o755)
+
+
+def test_the_environment_comes_first(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pulumi is not even asked."""
+    pulumi(file.parents[1] / "bin", f"touch {file}.asked")
+    monkeypatch.setenv("ENGINEHOUSE_SECRET_KEY_DEMO", POISON)
+    assert secret_values("demo", file, ["key-demo"]) == {"key-demo": Secret(POISON)}
+    assert not Path(f"{file}.asked").exists()
+
+
+@pytest.mark.parametrize("where", ["bin", "cache/bin"])
+def test_pulumi_is_asked_for_the_stack_of_this_project(file: Path, where: str) -> None:
+    """The clone's own program, or the one that Enginehouse brought."""
+    root = file.parents[1]
+    pulumi(root / where, f'echo "$*" >{root}/asked; echo {POISON}')
+    assert secret_values("demo", file, ["key-demo"]) == {"key-demo": Secret(POISON)}
+    asked = (root / "asked").read_text()
+    assert asked == f"config get key-demo --stack demo --cwd {root} --non-interactive\n"
+
+
+@pytest.mark.parametrize("script", ["echo no such key >&2; exit 255", "exit 0"])
+def test_what_pulumi_does_not_know_has_no_value(file: Path, script: str) -> None:
+    pulumi(file.parents[1] / "bin", script)
+    assert secret_values("demo", file, ["key-demo"]) == {}
+
+
+def test_without_pulumi_and_outside_of_a_project_there_is_no_value(file: Path, tmp_path: Path) -> None:
+    assert secret_values("demo", file, ["key-demo"]) == {}
+    (tmp_path / "Pulumi.yaml").unlink()
+    assert secret_values("demo", file, ["key-demo"]) == {}
+
+
+def test_a_missing_value_is_told_with_both_ways_to_give_it() -> None:
+    with pytest.raises(InvalidInput) as error:
+        check_known("demo", ["key-demo", "key-ci"], {"key-ci": Secret(POISON)})
+    assert str(error.value) == (
+        "the secret key-demo has no value here; set ENGINEHOUSE_SECRET_KEY_DEMO, "
+        "or run `pulumi config set --stack demo --secret key-demo`"
+    )
+    check_known("demo", ["key-ci"], {"key-ci": Secret(POISON)})
