@@ -168,8 +168,8 @@ def test_what_broke_is_healed_and_then_nothing_is_left_to_do(running: World, bre
     ("breakage", "seen"),
     [
         (stop_haproxy, {"running": False}),
-        (remove_link, {"current": "points to another configuration"}),
-        (drain_the_right_side, {"servers": {"ENGINE": "not ready"}}),
+        (remove_link, {"drift": {"current": "points to another configuration"}}),
+        (drain_the_right_side, {"drift": {"servers": {"ENGINE": "not ready"}}}),
     ],
 )
 def test_a_break_is_observed_in_the_parts_own_words(

@@ -167,7 +167,7 @@ def test_weights_that_changed_keep_an_engine_from_starting(running: World) -> No
     weights.write_text('{"text": "forged"}')
     observed = running.observe(part)
     assert observed is not None
-    assert observed.inputs["weights"] == "missing or altered on the machine"
+    assert observed.inputs["drift"] == {"weights": "missing or altered on the machine"}
     with pytest.raises(ConvergeFailed, match="missing or altered"):
         running.converge(replace(part, context_tokens=512))
 

@@ -117,7 +117,7 @@ def test_altered_weights_are_seen_and_brought_again(world: World, part: WeightsP
     stored(world, part).write_bytes(b"forged")
     observed = world.observe(part)
     assert observed is not None
-    assert observed.inputs["sha256"] == "altered on the machine"
+    assert observed.inputs["drift"] == {"weights": "altered on the machine"}
     world.converge(part)
     assert stored(world, part).stat().st_size == SIZE
 
@@ -139,7 +139,7 @@ def test_missing_weights_are_observed_as_missing(world: World, part: WeightsPart
     stored(world, part).unlink()
     observed = world.observe(part)
     assert observed is not None
-    assert observed.inputs["sha256"] == "missing on the machine"
+    assert observed.inputs["drift"] == {"weights": "missing on the machine"}
 
 
 def test_weights_on_the_machine_are_verified_where_they_are(world: World, part: WeightsPart) -> None:

@@ -115,6 +115,31 @@ def test_drift_is_shown_and_healed(deployed: Project) -> None:
     assert deployed.parts()["chat-box-0"]["inputs"]["running"] is True
 
 
+ALTERED = {"drift": {"weights": "altered on the machine"}}
+
+
+def test_drift_that_a_refresh_has_stored_is_shown_and_healed_all_the_same(deployed: Project) -> None:
+    """`pulumi refresh` writes what it saw into the state. Previews go on showing it, and `up` puts it right."""
+    deployed.script(chat_weights_box=ALTERED)
+    shown = deployed.planned()["chat-weights-box"]["detailedDiff"]
+    for _ in range(2):
+        deployed.run("refresh", "--yes", "--skip-preview")
+        assert deployed.planned()["chat-weights-box"]["detailedDiff"] == shown
+    deployed.forget_calls()
+    deployed.up()
+    assert "chat-weights-box" in [call["part"] for call in deployed.calls() if call["verb"] == "converge"]
+    deployed.script()
+    assert "10 unchanged" in deployed.up()
+
+
+def test_drift_that_went_away_by_itself_is_forgotten(deployed: Project) -> None:
+    """Somebody mended it by hand after the refresh that saw it."""
+    deployed.script(chat_weights_box=ALTERED)
+    deployed.run("refresh", "--yes", "--skip-preview")
+    deployed.script()
+    assert "10 unchanged" in deployed.up()
+
+
 def test_a_part_that_is_gone_is_brought_back(deployed: Project) -> None:
     machine = json.loads((deployed.machine / "machine.json").read_text())
     del machine["parts"]["chat-box-0"]

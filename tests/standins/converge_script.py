@@ -1,7 +1,8 @@
 """A converge that keeps its machine in one folder and does what a script says; one that it can't follow is an error.
 
 machine.json   what is on the machine: its id, and each part's inputs and generation
-script.json    {part name: {"takes_s": 5, "fails": "why", "old_serves": true, "sick": "why", "unreachable": true}}
+script.json    {part name: {"takes_s": 5, "fails": "why", "old_serves": true, "sick": "why", "unreachable": true,
+               "drift": {"what": "how it differs"}}}
 calls.jsonl    every call: verb, part, process, and for a converge whether it changed something
 """
 
@@ -20,7 +21,7 @@ from enginehouse.converge.steps import Effect
 from enginehouse.errors import ChangedElsewhere, ConvergeFailed, Unreachable, WrongMachine
 from enginehouse.planner.parts import EndpointPart, Part
 
-ALLOWED = {"takes_s", "fails", "old_serves", "sick", "unreachable"}
+ALLOWED = {"takes_s", "fails", "old_serves", "sick", "unreachable", "drift"}
 TICK_S = 0.05
 
 
@@ -74,7 +75,8 @@ class ScriptedConverge:
         if found is None:
             return None
         reasons = (script["sick"],) if "sick" in script else ()
-        return Observed(inputs=found["inputs"], outputs=_outputs(part, machine, found), reasons=reasons)
+        drift = {"drift": script["drift"]} if "drift" in script else {}
+        return Observed(inputs={**found["inputs"], **drift}, outputs=_outputs(part, machine, found), reasons=reasons)
 
     def destroy(self, part: Part, context: Context, *, machine_id: str | None = None) -> tuple[str, ...]:
         self._follow("destroy", part, machine_id)

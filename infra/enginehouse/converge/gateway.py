@@ -41,6 +41,7 @@ from enginehouse.converge.steps import (
     WriteManifest,
     wrong_files,
 )
+from enginehouse.converge.wire import DRIFT
 from enginehouse.errors import ConvergeFailed
 from enginehouse.gateway import commands
 from enginehouse.gateway.runtime import ServerState
@@ -108,12 +109,12 @@ def differences(part: GatewayPart, facts: Facts) -> dict[str, object]:
     if not facts.running(f"{part.name}/{GATEWAY}"):
         return {"running": False}
     wrong = _wrong_servers(facts, wanted_servers(part, facts))
-    found: dict[str, object] = {}
+    drift: dict[str, object] = {}
     if wrong:
-        found["servers"] = {seat.server: f"not {state}" for seat, state in wrong.items()}
+        drift["servers"] = {seat.server: f"not {state}" for seat, state in wrong.items()}
     if facts.manifest and facts.texts.get("current", "").strip() != f"releases/{facts.manifest.release}":
-        found["current"] = "points to another configuration"
-    return found
+        drift["current"] = "points to another configuration"
+    return {DRIFT: drift} if drift else {}
 
 
 class _Gateway:

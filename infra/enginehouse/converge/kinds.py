@@ -25,7 +25,7 @@ class Kind:
     outputs: Callable[[Any, Manifest, Facts], Mapping[str, object]]
     """What the part offers to others, beside what every part does."""
     differences: Callable[[Any, Facts], Mapping[str, object]]
-    """Inputs that are different on the machine, beside placed files."""
+    """Inputs that are different on the machine, beside placed files; what no input stands for is under `DRIFT`."""
     complaints: Callable[[Any, Facts, Mapping[str, Secret]], tuple[str, ...]]
     """Why the part does not do its work right now."""
     leave: Callable[[Any, Facts], tuple[Step, ...]]

@@ -33,6 +33,7 @@ from enginehouse.converge.steps import (
     wrong_files,
 )
 from enginehouse.converge.weights import is_verified
+from enginehouse.converge.wire import DRIFT
 from enginehouse.errors import ConvergeFailed
 from enginehouse.gateway.runtime import ServerState
 from enginehouse.planner.parts import ReplicaPart, Side
@@ -99,7 +100,7 @@ def differences(part: ReplicaPart, facts: Facts) -> dict[str, object]:
     if facts.manifest and not facts.running(f"{part.name}/{facts.manifest.side}"):
         found["running"] = False
     if not is_verified(part.weights, facts, "weights"):
-        found["weights"] = "missing or altered on the machine"
+        found[DRIFT] = {"weights": "missing or altered on the machine"}
     return found
 
 

@@ -22,7 +22,7 @@ from enginehouse.converge.places import Places
 from enginehouse.converge.standing import Order
 from enginehouse.converge.steps import Effect, Sh, Steps, WriteManifest
 from enginehouse.converge.turns import turn
-from enginehouse.converge.wire import as_inputs
+from enginehouse.converge.wire import DRIFT, as_inputs
 from enginehouse.converge.work import Work
 from enginehouse.errors import ChangedElsewhere, ConvergeFailed, Frozen, explain
 from enginehouse.planner.diff import in_words
@@ -260,7 +260,7 @@ def _unreadable(part: Part, facts: Facts) -> Observed | None:
     if facts.damaged is None:
         return None
     reason = f"the manifest on the machine is damaged: {facts.damaged.reason}"
-    return Observed(inputs={**as_inputs(part), "manifest": "damaged"}, outputs={}, reasons=(reason,))
+    return Observed(inputs={**as_inputs(part), DRIFT: {"manifest": "damaged"}}, outputs={}, reasons=(reason,))
 
 
 def _edited(facts: Facts, places: Places, manifest: Manifest) -> dict[str, str]:

@@ -9,6 +9,7 @@ import enginehouse.converge.scripts as scripts
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.places import Places
 from enginehouse.converge.steps import Effect, Sh, Step, Steps, Upload, WriteManifest
+from enginehouse.converge.wire import DRIFT
 from enginehouse.planner.parts import WeightsPart
 from enginehouse.render.symbols import Secret, fill
 
@@ -43,11 +44,12 @@ def record_of(sha256: str, path: str) -> str:
     return f"@{{state}}/weights/{sha256[:16]}/{place}.verified"
 
 
-def differences(part: WeightsPart, facts: Facts) -> dict[str, str]:
+def differences(part: WeightsPart, facts: Facts) -> dict[str, object]:
     """Inputs that differ on the machine."""
     if is_verified(part.sha256, facts, "stat"):
         return {}
-    return {"sha256": "altered on the machine" if facts.texts.get("stat", "").strip() else "missing on the machine"}
+    there = bool(facts.texts.get("stat", "").strip())
+    return {DRIFT: {"weights": "altered on the machine" if there else "missing on the machine"}}
 
 
 def stays(part: WeightsPart, facts: Facts) -> tuple[str, ...]:

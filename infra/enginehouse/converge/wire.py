@@ -14,6 +14,9 @@ from typing import Any
 from enginehouse.planner.codec import KINDS, from_plain, to_plain
 from enginehouse.planner.parts import GatewayPart, HostPart, Part, ReplicaPart
 
+DRIFT = "drift"
+"""What an observation adds where no input says how it should be: what it is about, and a sentence. No part has it, so
+one that was stored by a refresh is told again for as long as it is true, and is forgotten with the next look."""
 NOT_COMPARED = frozenset({"rendered"})
 """Inputs that never make a difference."""
 _RUNNING = (HostPart, ReplicaPart, GatewayPart)

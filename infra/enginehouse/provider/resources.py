@@ -34,6 +34,8 @@ from enginehouse.planner.parts import EndpointPart, GatewayPart, Part, ReplicaPa
 from enginehouse.provider.wire import UNKNOWN, unsealed
 from enginehouse.render.symbols import Secret
 
+BESIDE = ("secrets", "machine_id", "generations")
+"""Inputs that are no part's own; the text above says what they are for."""
 STOPPED_MIDWAY = (ConvergeFailed, CommandFailed, DeadlineExceeded, Cancelled)
 """Errors that may leave something of the part on the machine, so that the part must stay in the state."""
 
@@ -225,5 +227,9 @@ def _derivable(part: Part) -> dict[str, Any]:
 
 
 def _observed(inputs: Mapping[str, Any], seen: Observed) -> dict[str, Any]:
-    """The inputs with what was observed in place of what was wanted; None is absent, as it is from the program."""
-    return {name: value for name, value in {**inputs, **seen.inputs}.items() if value is not None}
+    """What was observed, and of the inputs only what no machine knows; None is absent, as it is from the program.
+
+    What an earlier refresh has seen is not kept: it may no longer be so.
+    """
+    beside = {name: inputs[name] for name in BESIDE if name in inputs}
+    return {name: value for name, value in {**seen.inputs, **beside}.items() if value is not None}

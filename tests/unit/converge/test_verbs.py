@@ -90,7 +90,7 @@ def test_a_damaged_manifest_is_observed_with_its_reason(machine: FakeConnector, 
     machine.on("find_state", answer({**SETTLED, "manifest": "{"}))
     observed = observe(PART, context)
     assert observed is not None
-    assert observed.inputs["manifest"] == "damaged"
+    assert observed.inputs["drift"] == {"manifest": "damaged"}
     assert observed.reasons == ("the manifest on the machine is damaged: not JSON (line 1)",)
 
 

@@ -284,6 +284,16 @@ def test_what_does_not_work_is_unhealthy_and_not_gone(world: World, script: dict
     assert diff(to_plain(unhealthy.inputs), {**as_inputs(ENDPOINT), "machine_id": "m-1"}) == ()
 
 
+def test_what_an_earlier_refresh_saw_is_not_seen_for_ever(world: World) -> None:
+    """What the machine says now is stored, and what no machine knows is kept."""
+    secret = {"key-demo": Hidden(POISON)}
+    made = world.create(ENDPOINT, machine_id="m-1", secrets=secret)
+    stale = {"machine_id": "m-1", "secrets": secret, "drift": {"weights": "altered on the machine"}}
+    read = to_plain(world.read(made, ENDPOINT, **stale).inputs)
+    assert diff(read, {**as_inputs(ENDPOINT), "machine_id": "m-1", "secrets": secret}) == ()
+    assert "drift" not in read
+
+
 def test_importing_is_refused_with_the_better_way(world: World) -> None:
     with pytest.raises(Aborted, match="`pulumi up` adopts what is already on a machine"):
         world.servicer.Read(pb.ReadRequest(id="x", urn=urn(HOST)), Call())
