@@ -10,13 +10,15 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from enginehouse.converge import replica, runners
+from enginehouse.converge.gates import Gates
 from enginehouse.converge.runners import Replica, Runner
 from enginehouse.converge.steps import Step
 from enginehouse.gateway import files as gateway_files
-from enginehouse.planner.parts import GatewayPart
+from enginehouse.planner.parts import GatewayPart, Side
 from enginehouse.render.symbols import Secret
 from tests.converge.harness import HUGE_MIB, SMALL_MIB, World, install_real_engine, tiny
 from tests.converge.load import load, wait_for_answers
+from tests.converge.test_rollout import all_at_once, most_at_once
 from tests.standins.tiny_model import ALPHABET, write_tiny_model
 
 TOKENS = (8, 64, 256)
@@ -42,16 +44,22 @@ class Work:
     reloads_s: list[float] = field(default_factory=list)
 
     def edit_engine(self) -> None:
-        """Another context, option or model; every replica is exchanged, in turn beside the old engine and after it."""
+        """Another context, option or model, brought to all replicas at once; in turn beside the old one and after it.
+
+        They pass the gate one after the other, each serves on its other side afterwards.
+        """
         number = len(self.swaps_s) // len(self.sides)
         ENGINE_EDITS[number % len(ENGINE_EDITS)](self.world, number // len(ENGINE_EDITS) % 2)
-        plan = self.world.plan()
-        self.world.converge(plan.weights[0])
-        for part in plan.replicas:
-            began, before = time.monotonic(), self.sides[part.name]
-            self.sides[part.name] = self.world.converge(tiny(part, HUGE_MIB if number % 2 else SMALL_MIB))["side"]
-            self.swaps_s.append(time.monotonic() - began)
-            assert self.sides[part.name] != before
+        self.world.converge(self.world.plan().weights[0])
+        self.world.events.clear()
+        began, before = time.monotonic(), self.sides
+        memory_mib = HUGE_MIB if number % 2 else SMALL_MIB
+        outputs = all_at_once(self.world, Gates(), lambda part: tiny(part, memory_mib))
+        took_s = time.monotonic() - began
+        self.swaps_s += [took_s / len(outputs)] * len(outputs)
+        self.sides = {name: output["side"] for name, output in outputs.items()}
+        assert {name: Side(side).other() for name, side in self.sides.items()} == before
+        assert most_at_once(self.world.events) == 1
 
     def edit_gateway(self) -> None:
         """A key, a limit, a time or a port; HAProxy goes on with another worker."""
