@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BOOTSTRAP = $(PYTHON) '$(CURDIR)/tools/bootstrap'
 
-.PHONY: help up down setup env demo-model test lint requirements clean
+.PHONY: help up down setup env demo-model test lint requirements recording clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' '$(CURDIR)/Makefile' | sed 's/\$$\$$/$$/'
@@ -30,6 +30,9 @@ lint: ## ruff and mypy --strict
 
 requirements: ## write requirements*.txt anew from pyproject.toml
 	@$(BOOTSTRAP) requirements
+
+recording: ## play the session in README.md anew and write docs/session.svg
+	@cd '$(CURDIR)' && PYTHONPATH=tools:infra:. .venv/bin/python -m recording
 
 clean: ## remove the virtual environment and caches of this clone
 	@$(BOOTSTRAP) clean

@@ -1,0 +1,1 @@
+"""Records a real terminal session as an animated SVG: `make recording`."""
