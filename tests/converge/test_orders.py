@@ -148,7 +148,7 @@ def test_a_gateway_that_gave_traffic_to_a_drained_replica_is_put_right(pair: Wor
     pair.runtime().set_state("be_chat", server, ServerState.READY)
     seen = pair.observe(pair.gateway())
     assert seen is not None
-    assert seen.inputs["servers"] == {server: "not drain"}
+    assert seen.inputs["drift"] == {"servers": {server: "not drain"}}
     pair.up()
     assert usable(pair) == []
     assert_at_rest(pair)
