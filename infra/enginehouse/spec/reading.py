@@ -45,7 +45,7 @@ def decode(data: bytes, file: str) -> Reading:
     try:
         return inspect(data.decode("utf-8-sig"), file)
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8-sig")
+        before = _showable(data[: error.start].decode("utf-8-sig"))
         text = _showable(data.decode("utf-8-sig", errors="replace"))
         hint = "it looks like UTF-16" if data.startswith(_UTF16) else 'an editor\'s "save with encoding" converts it'
         problem = Diagnostic(
