@@ -51,6 +51,21 @@ class Deployment:
         assert (done.returncode == expect) if expect is not None else (done.returncode != 0), output
         return output
 
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """The CLI at work, in a session of its own so that a test can signal it; both streams."""
+        argv = [self.pulumi_program, "-C", str(self.project), "--non-interactive", *words, "-s", STACK]
+        return subprocess.Popen(
+            argv, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+
+    def provider(self) -> int:
+        """The process that serves our resources to a CLI at work on this project."""
+        return next(
+            pid
+            for pid, line in _command_lines()
+            if "enginehouse.provider" in line and Path(f"/proc/{pid}/cwd").resolve().is_relative_to(self.project)
+        )
+
     def enginehouse(self, *words: object) -> str:
         argv = [sys.executable, "-m", "enginehouse", *map(str, words)]
         env = {**self.env, "PYTHONPATH": str(self.project / "infra")}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import threading
@@ -108,6 +109,8 @@ def test_preview_names_the_changed_argument(deployed: Deployment) -> None:
     output = deployed.pulumi("preview", "--diff")
     assert "~ args" in output
     assert '~ ctx-size: "4096" => "2048"' in output
+    assert re.search(r"chat-laptop-0: restart: release .* beside the running one \(\d+ MiB needed, \d+ free\)", output)
+    assert "endpoint: proof:" in output
     assert POISON not in output
 
 

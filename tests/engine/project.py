@@ -56,7 +56,10 @@ exec {sys.executable} -u {REPOSITORY}/tests/standins/scripted_provider.py "$here
 
 @dataclass(kw_only=True)
 class Project:
-    """`folder` holds a clone, the folder of the scripted converge, and the CLI's home and backend; it can be copied."""
+    """`folder` holds a clone with its own backend, the folder of the scripted converge, and the CLI's home.
+
+    It can be copied.
+    """
 
     folder: Path
     pulumi: Path
@@ -67,8 +70,9 @@ class Project:
         """A stack with its secret, nothing deployed."""
         project = cls(folder=folder, pulumi=pulumi)
         plugin = project.root / "plugins" / "enginehouse"
-        for new in (project.root / "stacks", plugin, project.machine, folder / "home", folder / "state"):
+        for new in (project.root / "stacks", project.root / "bin", plugin, project.machine, folder / "home"):
             new.mkdir(parents=True)
+        shutil.copy2(REPOSITORY / "bin" / "pulumi", project.shim)
         shutil.copy(REPOSITORY / "Pulumi.yaml", project.root)
         shutil.copytree(REPOSITORY / "infra", project.root / "infra", ignore=shutil.ignore_patterns("__pycache__"))
         for shared in ("templates", "schemas"):
@@ -91,6 +95,15 @@ class Project:
         return self.folder / "clone"
 
     @property
+    def shim(self) -> Path:
+        return self.root / "bin" / "pulumi"
+
+    @property
+    def state(self) -> Path:
+        """The clone's own backend."""
+        return self.root / ".pulumi" / "state"
+
+    @property
     def machine(self) -> Path:
         return self.folder / "machine"
 
@@ -101,9 +114,10 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         return {
-            **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
+            **{name: os.environ[name] for name in ("HOME", "LANG", "ENGINEHOUSE_CACHE") if name in os.environ},
+            "PATH": f"{self.pulumi.parent}:{os.environ['PATH']}",
             "PULUMI_HOME": str(self.folder / "home"),
-            "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
+            "PULUMI_BACKEND_URL": f"file://{self.root.resolve()}/.pulumi/state",
             "PULUMI_STACK": STACK,
             "PULUMI_CONFIG_PASSPHRASE": "test",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -132,7 +146,7 @@ class Project:
     def start(self, *words: str) -> subprocess.Popen[str]:
         """The CLI in a session of its own, so that a test can signal all of it."""
         process = subprocess.Popen(
-            [str(self.pulumi), *words, "--non-interactive"],
+            [str(self.shim), *words, "--non-interactive"],
             cwd=self.root,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -163,6 +177,11 @@ class Project:
 
     def outputs(self) -> dict[str, Any]:
         return dict(json.loads(self.run("stack", "output", "--json")))
+
+    def pending(self) -> list[str]:
+        """The resources whose last change has neither come to an end nor been given up, as the state sees it."""
+        exported = json.loads(self.run("stack", "export"))["deployment"]
+        return sorted(o["resource"]["urn"].split("::")[-1] for o in exported.get("pending_operations", []))
 
     def calls(self) -> list[dict[str, Any]]:
         """What converge was asked, in order."""

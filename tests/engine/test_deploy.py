@@ -47,6 +47,8 @@ def test_an_edit_is_previewed_as_what_was_edited(deployed: Project) -> None:
     deployed.edit_stack("slots: 2", "slots: 2\n    options: {threads: 3}")
     text = deployed.preview("--diff")
     assert '+ threads: "3"' in text
+    assert "chat-box-0: restart: as scripted" in text
+    assert "chat-box-0: restart: as scripted" in deployed.preview(), "also where properties are not shown"
     assert "rendered" not in text
     steps = deployed.planned()
     assert steps["chat-box-0"]["op"] == "update"
@@ -117,7 +119,7 @@ def test_no_secret_is_in_state_or_output(project: Project) -> None:
     project.run("config", "set", "--secret", "key-demo", f"{POISON}-changed")
     changed = project.preview("--diff")
     texts += [changed, project.up(), project.run("stack", "export"), project.run("stack", "output", "--json")]
-    texts += [file.read_text(errors="replace") for file in (project.root.parent / "state").rglob("*") if file.is_file()]
+    texts += [file.read_text(errors="replace") for file in project.state.rglob("*") if file.is_file()]
     assert not [text for text in texts if POISON in text]
     assert "key-demo" in changed, "a diff names the secret"
 

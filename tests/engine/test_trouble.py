@@ -1,33 +1,15 @@
-"""When something goes wrong, with the real CLI: failures, Ctrl-C, crashes, drift, somebody else's changes."""
+"""When something goes wrong, with the real CLI: failures, drift, somebody else's changes."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
+import re
 
 import pytest
 
-from tests.engine.project import Project, wait_for
+from tests.engine.project import Project
 
 pytestmark = pytest.mark.engine
-
-
-def provider_at_work(project: Project, part: str) -> int:
-    """Wait until the part is being converged; the provider's process id."""
-
-    def look() -> int | None:
-        return next((c["pid"] for c in project.calls() if (c["verb"], c["part"]) == ("converge", part)), None)
-
-    return wait_for(f"the converge of {part}", look)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_one_failed_replica_leaves_the_others_and_the_next_up_goes_on(project: Project) -> None:
@@ -67,45 +49,6 @@ def test_a_failed_update_that_went_back_is_offered_again(deployed: Project) -> N
     assert deployed.resources()["chat-box-0"]["inputs"]["args"]["threads"] == "3"
 
 
-def test_ctrl_c_stops_at_once_and_leaves_nothing_pending(project: Project) -> None:
-    """One interrupt to the CLI during a create: the converge ends itself, finished parts stay, the next up goes on."""
-    project.script(chat_box_0={"takes_s": 60}, chat_box_1={"takes_s": 60})
-    update = project.start("up", "--yes", "--skip-preview")
-    provider_at_work(project, "chat-box-0")
-    provider_at_work(project, "chat-box-1")
-    update.send_signal(signal.SIGINT)
-    output, _ = update.communicate(timeout=15)
-    assert update.returncode != 0
-    assert "stopped on request" in output
-    exported = json.loads(project.run("stack", "export"))["deployment"]
-    assert not exported.get("pending_operations")
-    assert set(project.parts()) == {"box", "chat-weights-box"}
-    project.script()
-    project.up()
-    assert len(project.parts()) == 6
-
-
-def test_a_provider_killed_in_the_middle_is_continued_by_the_next_up(project: Project) -> None:
-    project.script(chat_box_0={"takes_s": 60}, chat_box_1={"takes_s": 60})
-    update = project.start("up", "--yes", "--skip-preview")
-    os.kill(provider_at_work(project, "chat-box-0"), signal.SIGKILL)
-    update.communicate(timeout=60)
-    assert update.returncode != 0
-    project.script()
-    project.up()
-    assert len(project.parts()) == 6
-
-
-def test_a_killed_cli_takes_its_provider_with_it(project: Project) -> None:
-    """Otherwise the provider would work on, unseen, and hold the machine's lease."""
-    project.script(chat_box_0={"takes_s": 600})
-    update = project.start("up", "--yes", "--skip-preview")
-    provider = provider_at_work(project, "chat-box-0")
-    update.kill()
-    update.communicate()
-    wait_for("the provider's end", lambda: not is_alive(provider))
-
-
 def test_drift_is_shown_and_healed(deployed: Project) -> None:
     """A plain preview looks at the machine first; a plain up puts it right."""
     machine = deployed.machine / "machine.json"
@@ -113,6 +56,22 @@ def test_drift_is_shown_and_healed(deployed: Project) -> None:
     assert "running" in deployed.preview("--diff")
     deployed.up()
     assert deployed.parts()["chat-box-0"]["inputs"]["running"] is True
+
+
+def test_a_canary_that_fails_leaves_the_other_replica_as_it_is(deployed: Project) -> None:
+    """Whichever came first. The other one says whom it waited for and why it was left alone; its state is the old."""
+    deployed.edit_stack("slots: 2", "slots: 2\n    options: {threads: 3}")
+    broken = {"fails": "unknown option", "old_serves": True, "takes_s": 0.5}
+    deployed.script(chat_box_0=broken, chat_box_1=broken)
+    output = deployed.up(expect=1)
+    assert output.count("unknown option") == 1
+    assert re.search(r"waiting for chat-box-\d, the canary", output)
+    assert re.search(
+        r"chat-box-\d was not exchanged, because chat-box-\d, the canary, failed; nothing was changed on it", output
+    )
+    deployed.script()
+    deployed.up()
+    assert [deployed.parts()[f"chat-box-{index}"]["inputs"]["args"]["threads"] for index in (0, 1)] == ["3", "3"]
 
 
 ALTERED = {"drift": {"weights": "altered on the machine"}}

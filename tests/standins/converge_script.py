@@ -2,7 +2,7 @@
 
 machine.json   what is on the machine: its id, and each part's inputs and generation
 script.json    {part name: {"takes_s": 5, "fails": "why", "old_serves": true, "sick": "why", "unreachable": true,
-               "drift": {"what": "how it differs"}}}
+               "drift": {"what": "how it differs"}, "deaf": true}}: a deaf one hears no wish to stop
 calls.jsonl    every call: verb, part, process, and for a converge whether it changed something
 """
 
@@ -12,16 +12,17 @@ import json
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from enginehouse.converge import Context, Foresight, Observed, as_inputs
 from enginehouse.converge.steps import Effect
 from enginehouse.errors import ChangedElsewhere, ConvergeFailed, Unreachable, WrongMachine
-from enginehouse.planner.parts import EndpointPart, Part
+from enginehouse.planner.parts import EndpointPart, Part, ReplicaPart
 
-ALLOWED = {"takes_s", "fails", "old_serves", "sick", "unreachable", "drift"}
+ALLOWED = {"takes_s", "fails", "old_serves", "sick", "unreachable", "drift", "deaf"}
 TICK_S = 0.05
 
 
@@ -43,13 +44,14 @@ class ScriptedConverge:
                 raise ChangedElsewhere(f"{part.name} was changed by ada@desk at 12:00 through rollout; run again")
             if old and old["inputs"] == inputs:
                 return _outputs(part, machine, old)
-        self._work(part, context, script)
-        if "fails" in script:
-            raise ConvergeFailed(
-                f"{part.name} did not become ready",
-                reasons=(script["fails"],),
-                old_serves=bool(old) and script.get("old_serves", False),
-            )
+        with self._gate(part, context, exchanged=old is not None):
+            self._work(part, context, script)
+            if "fails" in script:
+                raise ConvergeFailed(
+                    f"{part.name} did not become ready",
+                    reasons=(script["fails"],),
+                    old_serves=bool(old) and script.get("old_serves", False),
+                )
         with self._machine() as machine:
             machine["parts"].pop(part.renamed_from, None)
             now = {"inputs": inputs, "generation": old["generation"] + 1 if old else 1}
@@ -95,11 +97,19 @@ class ScriptedConverge:
             raise AssertionError(f"the script of {part.name} has {unknown}, allowed are {ALLOWED}")
         return script
 
+    def _gate(self, part: Part, context: Context, *, exchanged: bool) -> AbstractContextManager[object]:
+        """The product's own gates, for replicas that are there already."""
+        if not isinstance(part, ReplicaPart) or not exchanged:
+            return nullcontext()
+        return context.gates.passing(part, partial(context.progress, part.name), context.check_cancelled)
+
     def _work(self, part: Part, context: Context, script: Mapping[str, Any]) -> None:
         context.progress(part.name, f"[1/2] staging {part.name}")
         end = context.clock.monotonic() + script.get("takes_s", 0)
         while context.clock.monotonic() < end:
-            context.pause(TICK_S)
+            context.clock.wait(threading.Event() if script.get("deaf") else context.cancelled, TICK_S)
+            if not script.get("deaf"):
+                context.check_cancelled()
         context.progress(part.name, "[2/2] activating")
 
     @contextmanager

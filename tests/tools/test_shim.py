@@ -1,6 +1,8 @@
 """`bin/pulumi` sets defaults for this clone and respects everything the user has decided."""
 
+import json
 import os
+import platform
 import shutil
 import stat
 import subprocess
@@ -21,6 +23,14 @@ class Clone:
 
     root: Path
     home: Path
+
+    def lock(self, *, pid: int, hostname: str = platform.node(), stack: str = "laptop") -> Path:
+        """A lock as the CLI's file backend writes it (read 2026-11, 3.259.0)."""
+        file = self.root / ".pulumi/state/.pulumi/locks/organization/enginehouse-infra" / stack / f"{pid}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        owner = {"pid": pid, "username": "ada", "hostname": hostname, "timestamp": "2026-11-24T12:00:00Z"}
+        file.write_text(json.dumps(owner, separators=(",", ":")))
+        return file
 
     def run(self, *args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> dict[str, str]:
         """What the CLI sees: its PULUMI_ variables, ARGS and CWD."""
@@ -64,6 +74,63 @@ def test_defaults_in_an_empty_environment(clone: Clone) -> None:
     }
     assert seen["ARGS"] == "up -s laptop"
     assert (clone.root / ".pulumi" / "state").is_dir()
+
+
+@pytest.fixture
+def dead() -> int:
+    """The id of a process that has ended."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    return ended.pid
+
+
+def test_the_lock_of_a_dead_run_is_removed_and_told(clone: Clone, dead: int) -> None:
+    """In one line, on stderr, with the stack and the process."""
+    lock = clone.lock(pid=dead)
+    shim = [str(clone.root / "bin" / "pulumi")]
+    done = subprocess.run(shim, env={"HOME": str(clone.home)}, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stderr == f"pulumi: removed the lock of a run of laptop that died (process {dead})\n"
+    assert not lock.exists()
+
+
+def test_a_lock_whose_process_number_was_given_to_another_program_is_removed(clone: Clone) -> None:
+    """After a restart of the machine the number may be anybody's: this test's, for example."""
+    lock = clone.lock(pid=os.getpid())
+    clone.run()
+    assert not lock.exists()
+
+
+def test_the_lock_of_a_living_run_stays(clone: Clone, fake_program: FakeProgram, tmp_path: Path) -> None:
+    """A process that is called pulumi may be that run."""
+    name = tmp_path / "pulumi"
+    name.symlink_to(shutil.which("sleep") or "")
+    with subprocess.Popen([str(name), "60"]) as living:
+        lock = clone.lock(pid=living.pid)
+        clone.run()
+        living.kill()
+    assert lock.exists()
+
+
+def test_the_lock_of_another_machine_stays(clone: Clone, dead: int) -> None:
+    """Whether that process lives can't be seen from here. One that is being written right now stays, too."""
+    locks = [clone.lock(pid=dead, hostname="elsewhere"), clone.lock(pid=dead, stack="other")]
+    locks[1].write_text("")
+    clone.run()
+    assert all(lock.exists() for lock in locks)
+
+
+def test_locks_of_a_backend_of_the_user_stay(clone: Clone, dead: int) -> None:
+    """Only the clone's own backend is ours to look into."""
+    lock = clone.lock(pid=dead)
+    clone.run(env={"PULUMI_BACKEND_URL": "s3://states"})
+    assert lock.exists()
+
+
+def test_a_refresh_does_not_ask_about_creates_that_were_interrupted(clone: Clone) -> None:
+    """The next `up` continues them. What the user says about them wins, and other verbs are left alone."""
+    assert clone.run("refresh", "--yes")["ARGS"] == "refresh --yes --skip-pending-creates"
+    assert clone.run("refresh", "--clear-pending-creates")["ARGS"] == "refresh --clear-pending-creates"
+    assert clone.run("up", "--refresh")["ARGS"] == "up --refresh"
 
 
 def test_the_passphrase_is_private_and_stays(clone: Clone) -> None:
