@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from enginehouse.report.doctor import Health
 from enginehouse.report.status import Load, PartStatus, State
@@ -61,9 +62,10 @@ def test_a_stopped_engine_is_said_and_the_endpoint_is_not_ready(running: World) 
 
 
 def test_the_port_of_a_running_stack_is_its_own(running: World) -> None:  # noqa: F811
-    """Free before, its own while it runs, somebody else's for another stack."""
+    """In use by this stack for itself, and by a stranger for a stack of another name."""
     mine = endpoint_port(running.plan(), running.context())
     assert (mine.health, mine.version) == (Health.OK, "in use by this stack")
-    running.remove(running.place("gateway-box"))
-    other = endpoint_port(running.plan(), running.context())
+    plan = running.plan()
+    stranger = replace(plan, stack="other", gateway=replace(plan.gateway, stack="other"))
+    other = endpoint_port(stranger, running.context())
     assert (other.health, other.version) == (Health.WRONG, "in use")

@@ -93,7 +93,7 @@ def test_an_edited_supervisor_configuration_is_written_again_without_a_restart(r
     file.write_text(right + "; edited\n")
     observed = running.observe(running.plan().hosts[0])
     assert observed is not None
-    assert observed.inputs["files"]["supervisord.conf"].startswith("edited on the machine")
+    assert observed.inputs["drift"]["files"]["supervisord.conf"].startswith("edited on the machine")
     running.up()
     assert (file.read_text(), running.processes()) == (right, before)
 

@@ -228,7 +228,7 @@ def test_what_broke_is_healed_and_then_nothing_is_left_to_do(running: World, bre
     ("breakage", "seen"),
     [
         (stop_engine, {"running": False}),
-        (remove_program_file, {"files": {"programs/ENGINE.conf": "missing on the machine"}}),
+        (remove_program_file, {"drift": {"files": {"programs/ENGINE.conf": "missing on the machine"}}}),
     ],
 )
 def test_a_break_is_observed_in_the_parts_own_words(
@@ -240,7 +240,7 @@ def test_a_break_is_observed_in_the_parts_own_words(
     observed = running.observe(running.replica())
     assert observed is not None
     planned = as_inputs(running.replica())
-    assert {key: value for key, value in observed.inputs.items() if planned[key] != value} == seen
+    assert {key: value for key, value in observed.inputs.items() if planned.get(key) != value} == seen
 
 
 def test_an_edited_file_is_observed_with_its_digest(running: World) -> None:
@@ -248,7 +248,7 @@ def test_an_edited_file_is_observed_with_its_digest(running: World) -> None:
     edit_start_script(running)
     observed = running.observe(running.replica())
     assert observed is not None
-    assert observed.inputs["files"]["start"].startswith("edited on the machine (sha256 ")
+    assert observed.inputs["drift"]["files"]["start"].startswith("edited on the machine (sha256 ")
 
 
 def test_what_the_supervisor_healed_is_no_difference(running: World) -> None:

@@ -112,6 +112,13 @@ class Deployment:
         socket = self.state / STACK / "laptop" / "run" / "supervisor.sock"
         Supervisor(LocalConnector("laptop"), str(socket), time.sleep).stop(self.plan().gateway.name)
 
+    def placed(self, pattern: str) -> Path:
+        """A file that was put on the machine."""
+        return next(path for path in self.state.rglob(pattern) if not path.is_symlink())
+
+    def manifest(self, part: str) -> Path:
+        return self.state / STACK / part / "manifest.json"
+
     def engine_arguments(self) -> list[str]:
         pid = self.pid_of("llama-server")
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")

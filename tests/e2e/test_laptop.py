@@ -11,6 +11,7 @@ import re
 import signal
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -159,12 +160,43 @@ def test_a_killed_engine_comes_back_by_itself_and_is_no_drift(deployed: Deployme
 
 def test_a_hand_edited_file_is_named_and_healed(deployed: Deployment) -> None:
     """preview looks at the machine; up puts back exactly that."""
-    config = next(p for p in deployed.state.rglob("haproxy.cfg") if not p.is_symlink())
+    config = deployed.placed("haproxy.cfg")
     original = config.read_text()
     config.write_text(original + "# by hand\n")
     assert "haproxy.cfg" in deployed.pulumi("preview", "--diff")
     deployed.pulumi("up", "--yes", "--skip-preview")
     assert config.read_text() == original
+
+
+@pytest.mark.parametrize(
+    ("broken", "named", "healed"),
+    [
+        (
+            lambda d: d.placed("keys.map").chmod(0o644),
+            'keys.map: "mode 644 on the machine',
+            ["gateway-laptop", "endpoint"],
+        ),
+        (lambda d: d.stop_gateway(), "running: false => true", ["gateway-laptop", "endpoint"]),
+        (lambda d: d.manifest("chat-laptop-0").unlink(), 'manifest: "missing"', ["chat-laptop-0", "endpoint"]),
+        (
+            lambda d: d.placed("*.gguf").unlink(),
+            'weights: "missing on the machine"',
+            ["chat-weights-laptop", "chat-laptop-0"],
+        ),
+        (lambda d: d.state.chmod(0o755), '"mode 755, not 700"', ["laptop"]),
+    ],
+    ids=["rights of a file", "a stopped program", "a manifest", "weights", "rights of a folder"],
+)
+def test_what_is_broken_by_hand_is_named_and_only_that_is_updated(
+    deployed: Deployment, client: Client, broken: Callable[[Deployment], object], named: str, healed: list[str]
+) -> None:
+    """The endpoint is proved again when what is behind it changed; then nothing is left to do."""
+    broken(deployed)
+    assert named in deployed.pulumi("preview", "--diff")
+    output = deployed.pulumi("up", "--yes", "--skip-preview")
+    assert re.findall(r"^ ~ +\S+ (\S+) updated", output, re.MULTILINE) == healed
+    assert client.chat(MODEL, "hello").status == 200
+    assert " to update" not in deployed.pulumi("preview")
 
 
 def test_no_key_is_sent_to_a_stranger_on_our_port(deployed: Deployment) -> None:

@@ -45,6 +45,7 @@ from enginehouse.converge.wire import DRIFT
 from enginehouse.errors import ConvergeFailed
 from enginehouse.gateway import commands
 from enginehouse.gateway.runtime import ServerState
+from enginehouse.gateway.stats import WEIGHT, ServerRow
 from enginehouse.planner.digests import release_id
 from enginehouse.planner.parts import GatewayPart, OnChange, Server
 from enginehouse.render.symbols import Secret, fill
@@ -83,15 +84,19 @@ def _meaning(gateway: _Gateway, stage: tuple[Step, ...], activate: tuple[Step, .
 def wanted_servers(part: GatewayPart, facts: Facts) -> dict[Seat, ServerState]:
     """The side that each replica's manifest names takes requests, unless the replica is drained; the other never."""
     return {
-        Seat(backend=backend.name, server=server.name): _wanted_server(server, facts)
+        (seat := Seat(backend=backend.name, server=server.name)): _wanted_server(seat, server, facts)
         for backend in part.backends
         for server in backend.servers
     }
 
 
-def _wanted_server(server: Server, facts: Facts) -> ServerState:
+def _wanted_server(seat: Seat, server: Server, facts: Facts) -> ServerState:
+    """Without its replica's manifest nobody knows better than the health check, so a server that passes it goes on."""
     manifest = facts.others.get(server.replica)
-    if manifest is None or manifest.side is not server.side:
+    if manifest is None:
+        row = _rows(facts).get(seat)
+        return ServerState.READY if row and row.is_usable() else ServerState.MAINT
+    if manifest.side is not server.side:
         return ServerState.MAINT
     return ServerState.DRAIN if server.replica in facts.drained_others else ServerState.READY
 
@@ -108,12 +113,14 @@ def differences(part: GatewayPart, facts: Facts) -> dict[str, object]:
     """Inputs that differ on the machine."""
     if not facts.running(f"{part.name}/{GATEWAY}"):
         return {"running": False}
-    wrong = _wrong_servers(facts, wanted_servers(part, facts))
+    wrong = _faults(facts, wanted_servers(part, facts))
     drift: dict[str, object] = {}
     if wrong:
-        drift["servers"] = {seat.server: f"not {state}" for seat, state in wrong.items()}
+        drift["servers"] = {seat.server: fault for seat, fault in wrong.items()}
     if facts.manifest and facts.texts.get("current", "").strip() != f"releases/{facts.manifest.release}":
         drift["current"] = "points to another configuration"
+    if not _saved(facts):
+        drift["server states"] = "not saved for the next start"
     return {DRIFT: drift} if drift else {}
 
 
@@ -222,14 +229,34 @@ def _traffic(gateway: _Gateway) -> Iterator[Step]:
     """The servers' states: all of them where HAProxy has just started, else those that are wrong."""
     part, facts = gateway.part, gateway.facts
     unknown = not gateway.running or not gateway.is_current() or gateway.changed()
-    wanted = wanted_servers(part, facts) if unknown else _wrong_servers(facts, wanted_servers(part, facts))
+    wanted = wanted_servers(part, facts)
+    if not unknown:
+        wanted = {seat: wanted[seat] for seat in _faults(facts, wanted)}
     if wanted:
         yield _set(gateway, wanted, "giving traffic to the replicas that are ready")
+    elif not _saved(facts):
+        yield _set(gateway, {}, "saving the server states")
 
 
-def _wrong_servers(facts: Facts, wanted: Mapping[Seat, ServerState]) -> dict[Seat, ServerState]:
-    now = {Seat(backend=row.backend, server=row.server): state_of(row) for row in facts.servers or ()}
-    return {seat: state for seat, state in wanted.items() if now.get(seat) not in (state, _AS_GOOD.get(state))}
+def _saved(facts: Facts) -> bool:
+    """Whether HAProxy would find its servers' states at its next start; without them it gives traffic to none."""
+    return "saved" in facts.texts
+
+
+def _faults(facts: Facts, wanted: Mapping[Seat, ServerState]) -> dict[Seat, str]:
+    """What is wrong with servers, for those with which something is."""
+    rows = _rows(facts)
+    return {seat: fault for seat, state in wanted.items() if (fault := _fault(rows.get(seat), state))}
+
+
+def _rows(facts: Facts) -> dict[Seat, ServerRow]:
+    return {Seat(backend=row.backend, server=row.server): row for row in facts.servers or ()}
+
+
+def _fault(row: ServerRow | None, wanted: ServerState) -> str:
+    if row is None or state_of(row) not in (wanted, _AS_GOOD.get(wanted)):
+        return f"not {wanted}"
+    return f"weight {row.weight}, not {WEIGHT}" if row.is_usable() and row.weight != WEIGHT else ""
 
 
 def _leftovers(gateway: _Gateway) -> Iterator[Step]:

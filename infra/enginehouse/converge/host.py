@@ -10,6 +10,7 @@ from enginehouse.converge.facts import Facts
 from enginehouse.converge.places import LONGEST_SOCKET_PATH, SUPERVISOR, Places
 from enginehouse.converge.programs import PRIVATE, placed
 from enginehouse.converge.steps import Effect, Place, Placed, Sh, Step, Steps, WriteManifest, wrong_files
+from enginehouse.converge.wire import DRIFT
 from enginehouse.errors import ConvergeFailed
 from enginehouse.planner.parts import HostPart
 from enginehouse.render.symbols import Secret
@@ -23,6 +24,7 @@ HOW_TO_GET: Mapping[str, str] = {
 }
 STOP_SUPERVISOR_S = 90.0
 """supervisord stops its programs one after the other and waits for each."""
+_OURS_ALONE = "700"
 _VERSION = re.compile(r"\d+(?:\.\d+)+|\d+")
 
 
@@ -98,13 +100,23 @@ def _files(part: HostPart, places: Places, facts: Facts, secrets: Mapping[str, S
 
 
 def _folders(places: Places, facts: Facts, wrong: tuple[Placed, ...]) -> Iterator[Step]:
-    there = dict(line.split(" ", 1)[::-1] for line in facts.texts.get("folders", "").splitlines())
-    if any(there.get(folder) != "700" for folder in folders(places)):
+    if _wrong_folders(places, facts):
         yield Sh(title="making folders", script=scripts.make_folders(folders(places)))
     if facts.machine is None:
         yield Sh(title="giving the machine an id", script=scripts.write_machine_id(places.state))
     if wrong:
         yield Place(title="writing the supervisor's configuration", files=wrong)
+
+
+def _wrong_folders(places: Places, facts: Facts) -> dict[str, str]:
+    """What is wrong with folders, by path, for those with which something is."""
+    there = dict(line.split(" ", 1)[::-1] for line in facts.texts.get("folders", "").splitlines())
+    modes = {folder: there.get(folder) for folder in folders(places)}
+    return {
+        folder: f"mode {mode}, not {_OURS_ALONE}" if mode else "missing on the machine"
+        for folder, mode in modes.items()
+        if mode != _OURS_ALONE
+    }
 
 
 def _supervisor(part: HostPart, places: Places, facts: Facts) -> Iterator[Step]:
@@ -149,7 +161,14 @@ def differences(part: HostPart, facts: Facts) -> dict[str, object]:
     """Inputs that differ on the machine."""
     if facts.supervisor is None or "socket" not in facts.texts:
         return {"running": False}
-    return {}
+    drift: dict[str, object] = {}
+    if wrong := _wrong_folders(Places.of(part, facts.state), facts):
+        drift["folders"] = wrong
+    if orphans := facts.orphans():
+        drift["processes"] = {
+            process.program: f"runs without the supervisor (process {process.pid})" for process in orphans
+        }
+    return {DRIFT: drift} if drift else {}
 
 
 def leave(part: HostPart, facts: Facts) -> tuple[Step, ...]:

@@ -43,6 +43,8 @@ class Manifest:
     change: Change
     files: Mapping[str, str] = field(default_factory=dict)
     """Path below the stack's folder to the SHA-256 of what was really written, symbols and secrets filled in."""
+    modes: Mapping[str, str] = field(default_factory=dict)
+    """The same paths to their permission bits, octal; empty in manifests from before these were recorded."""
     release: str = ""
     side: Side | None = None
     left: tuple[Left, ...] = ()
@@ -87,6 +89,7 @@ def _build(plain: Mapping[str, Any]) -> Manifest:
         machine=str(plain["machine"]),
         change=from_plain(Change, plain["change"]),
         files=dict(plain["files"]),
+        modes=dict(plain.get("modes", {})),
         release=str(plain["release"]),
         side=Side(plain["side"]) if plain["side"] else None,
         left=tuple(from_plain(Left, left) for left in plain["left"]),

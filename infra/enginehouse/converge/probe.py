@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from enginehouse.converge.places import Places, admin_socket, metrics_port_file, side_program
+from enginehouse.converge.places import Places, admin_socket, metrics_port_file, saved_servers, side_program
 from enginehouse.converge.weights import record_of
 from enginehouse.engines import engines
 from enginehouse.planner.parts import EndpointPart, GatewayPart, HostPart, Part, ReplicaPart, Side, WeightsPart
@@ -113,6 +113,7 @@ def _gateway(part: GatewayPart) -> Iterator[str]:
     yield f"gateway_stats {metrics_port_file(places)}"
     yield f"key current; readlink {places.part}/current 2>/dev/null"
     yield f"[ ! -S {admin_socket(places)} ] || yes socket"
+    yield f"[ ! -s {saved_servers(places)} ] || yes saved"
     for replica in sorted({server.replica for backend in part.backends for server in backend.servers}):
         yield from _of_other(places, replica)
     yield f"tool {places.tools} haproxy -v"

@@ -53,9 +53,9 @@ def steps(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> Ste
 
 
 def foreseen(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
-    """The steps once host and weights are there. Before the weights are, nobody knows what fits into memory."""
+    """The steps once host and weights are there. Before new weights are, nobody knows what fits into memory."""
     replica = Replica(part, facts, secrets)
-    if facts.texts.get("weights", "").strip() or not replica.running():
+    if facts.texts.get("weights", "").strip() or not replica.running() or replica.serving():
         return _decide(replica)
     return Steps(
         effect=Effect.UNDECIDED,

@@ -13,7 +13,7 @@ from enginehouse.connectors.base import Connector
 from enginehouse.converge import scripts
 from enginehouse.converge.context import Context
 from enginehouse.converge.execute import execute
-from enginehouse.converge.facts import Facts
+from enginehouse.converge.facts import Facts, Stored
 from enginehouse.converge.journal import Word, shortened
 from enginehouse.converge.kinds import kind_of
 from enginehouse.converge.look import PROBE_S, check_frozen, look
@@ -114,14 +114,17 @@ def observe(part: Part, context: Context, *, machine_id: str | None = None) -> O
     """Look at `part` without changing anything; None if the machine has none of it. Takes no lease."""
     facts = look(part, context.connectors.connect(part), machine_id)
     if facts.manifest is None:
-        return _unreadable(part, facts)
+        return _unrecorded(part, facts)
     known = facts.manifest.part
     kind = kind_of(known)
     inputs = as_inputs(known)
     inputs |= {key: value for key, value in as_inputs(part).items() if key in ("connection", "renamed_from")}
+    edited = _edited(facts, Places.of(part, facts.state), facts.manifest)
     if "files" in inputs:
-        inputs["files"] = {**inputs["files"], **_edited(facts, Places.of(part, facts.state), facts.manifest)}
+        inputs["files"] = {name: edited.pop(name, digest) for name, digest in inputs["files"].items()}
     inputs |= kind.differences(known, facts)
+    if edited:
+        inputs[DRIFT] = {"files": edited, **inputs.get(DRIFT, {})}
     return Observed(
         inputs=inputs,
         outputs=_outputs(known, facts.manifest, facts),
@@ -191,6 +194,7 @@ class _Stamp:
             machine=self._facts.machine or _own_machine_id(self._connector, self._facts.state),
             change=Change(run=run.id, who=run.who, door=run.door, at=at, what=self._what),
             files={places.inside(file.path): file.sha256 for file in step.files},
+            modes={places.inside(file.path): f"{file.mode:o}" for file in step.files},
             release=step.release,
             side=step.side,
             left=step.left,
@@ -256,22 +260,30 @@ def _outputs(part: Part, manifest: Manifest, facts: Facts) -> dict[str, Any]:
     }
 
 
-def _unreadable(part: Part, facts: Facts) -> Observed | None:
-    if facts.damaged is None:
-        return None
-    reason = f"the manifest on the machine is damaged: {facts.damaged.reason}"
-    return Observed(inputs={**as_inputs(part), DRIFT: {"manifest": "damaged"}}, outputs={}, reasons=(reason,))
+def _unrecorded(part: Part, facts: Facts) -> Observed | None:
+    """A part whose manifest is damaged or missing while something of it is there."""
+    if facts.damaged:
+        reason = f"the manifest on the machine is damaged: {facts.damaged.reason}"
+        return Observed(inputs={**as_inputs(part), DRIFT: {"manifest": "damaged"}}, outputs={}, reasons=(reason,))
+    if _has(part, facts):
+        return Observed(inputs={**as_inputs(part), DRIFT: {"manifest": "missing"}}, outputs={}, reasons=())
+    return None
 
 
 def _edited(facts: Facts, places: Places, manifest: Manifest) -> dict[str, str]:
     """Placed files that are not as they were written, by their name below the release."""
-    found = {}
-    for path, sha256 in manifest.files.items():
-        stored = facts.files.get(f"{places.stack_folder}/{path}")
-        if stored is None or stored.sha256 != sha256:
-            what = f"edited on the machine (sha256 {stored.sha256[:12]})" if stored else "missing on the machine"
-            found[_short(path)] = what
-    return found
+    stored = {path: facts.files.get(f"{places.stack_folder}/{path}") for path in manifest.files}
+    return {_short(path): edit for path in manifest.files if (edit := _edit(path, stored[path], manifest))}
+
+
+def _edit(path: str, stored: Stored | None, manifest: Manifest) -> str:
+    """What was done to a placed file; empty if it is as it was written."""
+    if stored is None:
+        return "missing on the machine"
+    if stored.sha256 != manifest.files[path]:
+        return f"edited on the machine (sha256 {stored.sha256[:12]})"
+    found, written = f"{stored.mode:o}", manifest.modes.get(path)
+    return f"mode {found} on the machine, written with {written}" if written not in (None, found) else ""
 
 
 def _short(path: str) -> str:

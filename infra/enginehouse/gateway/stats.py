@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+WEIGHT = 1
+"""Of a server line that says nothing about it, as ours do (HAProxy 2.8 configuration manual, `weight`)."""
 _TOTALS = ("FRONTEND", "BACKEND")
 _SUCCESSOR = "successor"
 """The backend that leads from a replaced worker to the one that replaced it: HAProxy itself, and no engine."""
@@ -30,6 +32,8 @@ class ServerRow:
     """Result of the last health check, such as `L7OK` or `L4CON`; `INI` or empty before the first."""
     since_s: int
     """Seconds since the status last changed."""
+    weight: int = WEIGHT
+    """Its share of the requests beside the other servers'; meaningful while the status is `UP`."""
 
     def is_usable(self) -> bool:
         """Whether it takes requests. Each one is checked; `no check` says that `RuntimeSocket.pause` paused it."""
@@ -72,6 +76,7 @@ def _server(row: Mapping[str, str]) -> ServerRow:
         queued=_number(row["qcur"]),
         check=row["check_status"].removeprefix("* "),
         since_s=_number(row["lastchg"]),
+        weight=_number(row["weight"]),
     )
 
 

@@ -137,7 +137,7 @@ class Resources:
             seen = self._verbs.observe(part, self._with(urn, state.inputs), machine_id=state.machine_id)
         except (ConnectorError, CommandFailed, LeaseHeld) as error:
             raise Unhealthy(state, tuple(explain(error))) from error
-        if seen is None and state.generation is None:
+        if state.generation is None and (seen is None or not seen.outputs):
             raise Unhealthy(state, ("its creation has not come to an end; the next `pulumi up` continues it",))
         if seen is None:
             return None

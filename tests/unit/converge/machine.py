@@ -66,6 +66,8 @@ class Machine:
     servers: dict[Seat, ServerState] | None = None
     sides: dict[Seat, str] = field(default_factory=dict)
     """Which program a server line leads to."""
+    saved: bool = False
+    """Whether the servers' states are saved for the gateway's next start."""
     current: str = ""
     lacks: frozenset[str] = frozenset()
     """Weights, by SHA-256, that have not been brought yet."""
@@ -110,6 +112,8 @@ class Machine:
             texts |= {"weights": "9 9 9", "stat": "9 9 9", "verified": f"{weights} 9 9 9"}
         if self.servers is not None:
             texts["socket"] = "yes"
+        if self.saved:
+            texts["saved"] = "yes"
         return Facts(
             state=STATE,
             machine="m",
@@ -156,6 +160,7 @@ class Machine:
                 raise Violated(f"{seat.server} takes requests, but its replica is drained")
             self.servers[seat] = state
         self.servers |= dict.fromkeys(step.paused, ServerState.DRAIN)
+        self.saved = True
 
     def _manifest(self, part: Part, places: Places, step: WriteManifest) -> Manifest:
         before = self.manifests.get(part.name)

@@ -202,6 +202,13 @@ def test_without_room_the_pause_is_told_with_its_numbers(machine: Machine) -> No
     )
 
 
+def test_lost_weights_of_the_release_that_runs_exchange_nothing(machine: Machine) -> None:
+    """They are brought again for the next start; only new weights mean another engine."""
+    machine.lacks = frozenset({OLD_SHA})
+    part = planned(STACK).replicas[0]
+    assert replica.foreseen(part, facts(machine, part), secrets(VALUES)).effect is Effect.NOTHING
+
+
 def test_a_version_that_is_not_installed_is_told_before_anything(machine: Machine) -> None:
     """A preview names it; `up` would fail."""
     part = after(EDITS["the engine's build"]).replicas[0]

@@ -12,7 +12,7 @@ from enginehouse.connectors.base import Connector
 from enginehouse.errors import DeadlineExceeded, Unreachable
 from enginehouse.gateway import Refused, RuntimeSocket, ServerState
 
-STAT = "# pxname,svname,qcur,scur,status,lastchg,check_status,\nbe_chat,a,0,3,UP,1,L7OK,\n\n"
+STAT = "# pxname,svname,qcur,scur,weight,status,lastchg,check_status,\nbe_chat,a,0,3,1,UP,1,L7OK,\n\n"
 
 
 class Conversation:

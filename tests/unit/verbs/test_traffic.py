@@ -16,13 +16,13 @@ from enginehouse.verbs.traffic import Traffic, traffic
 from tests.unit.report.plans import GATEWAY, REPLICA
 
 STATS = """\
-# pxname,svname,qcur,scur,status,check_status,lastchg
-api,FRONTEND,,7,OPEN,,
-be_chat,chat-box-0-a,1,2,UP,L7OK,500
-be_chat,chat-box-0-b,0,1,DRAIN,L7OK,20
-be_chat,chat-box-1-a,0,2,UP,L7OK,300
-be_chat,chat-box-1-b,0,0,MAINT,,300
-be_chat,BACKEND,4,9,UP,,500
+# pxname,svname,qcur,scur,weight,status,check_status,lastchg
+api,FRONTEND,,7,1,OPEN,,
+be_chat,chat-box-0-a,1,2,1,UP,L7OK,500
+be_chat,chat-box-0-b,0,1,1,DRAIN,L7OK,20
+be_chat,chat-box-1-a,0,2,1,UP,L7OK,300
+be_chat,chat-box-1-b,0,0,1,MAINT,,300
+be_chat,BACKEND,4,9,1,UP,,500
 """
 SEEN = Traffic(servers=parse_stats(STATS), backends=parse_backends(STATS))
 SECOND = replace(
