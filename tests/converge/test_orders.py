@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from enginehouse.converge import as_inputs, orders
+from enginehouse.converge import as_inputs, foresee, orders
 from enginehouse.converge.orders import Order
+from enginehouse.converge.steps import Effect
 from enginehouse.errors import ConvergeFailed, Frozen
 from enginehouse.gateway import ServerState
 from enginehouse.planner.parts import Side
@@ -226,9 +227,10 @@ def test_a_frozen_stack_does_not_change(running: World) -> None:
         running.destroy(running.plan().hosts[0])
     with pytest.raises(Frozen):
         drain(running, force=True)
-    seen = running.observe(running.replica())
-    assert seen is not None
-    assert (seen.frozen, seen.reasons) == (order, ())
+    seen = [running.observe(part) for part in running.plan().parts()]
+    assert [(part.frozen, part.reasons) for part in seen if part] == [(order, ()), *[(None, ())] * 4]
+    foreseen = foresee(running.replica(), running.context())
+    assert (foreseen.effect, str(order) in foreseen.reason) == (Effect.FAILS, True)
     assert (before, processes) == (running.snapshot(), running.processes())
     assert unfreeze(running) == order
     running.up()

@@ -26,7 +26,7 @@ from enginehouse.converge.wire import DRIFT, as_inputs
 from enginehouse.converge.work import Work
 from enginehouse.errors import ChangedElsewhere, ConvergeFailed, Frozen, explain
 from enginehouse.planner.diff import in_words
-from enginehouse.planner.parts import Part, ReplicaPart
+from enginehouse.planner.parts import HostPart, Part, ReplicaPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,7 @@ class Observed:
     reasons: tuple[str, ...]
     """Why it does not do its work, as sentences; empty means healthy."""
     frozen: Order | None = None
+    """Told once for the whole stack on a machine, by its host part."""
     drained: Order | None = None
 
     def orders(self) -> tuple[str, ...]:
@@ -129,7 +130,7 @@ def observe(part: Part, context: Context, *, machine_id: str | None = None) -> O
         inputs=inputs,
         outputs=_outputs(known, facts.manifest, facts),
         reasons=kind.complaints(known, facts, context.secrets),
-        frozen=facts.frozen,
+        frozen=facts.frozen if isinstance(part, HostPart) else None,
         drained=facts.drained,
     )
 

@@ -45,8 +45,8 @@ def _observed(part: Part, observed: Observed | None) -> PartStatus:
     planned = as_inputs(part)
     unlike = tuple(differences({**observed.inputs, RUNNING: planned.get(RUNNING)}, planned))
     status = _status(part, _state(part, observed, bool(unlike)), *observed.reasons, *unlike)
-    frozen = observed.frozen if isinstance(part, HostPart) else None
-    return replace(status, since=observed.outputs.get("changed_at"), drained=observed.drained, frozen=frozen)
+    since = observed.outputs.get("changed_at")
+    return replace(status, since=since, drained=observed.drained, frozen=observed.frozen)
 
 
 def _state(part: Part, observed: Observed, differs: bool) -> State:
