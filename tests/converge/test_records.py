@@ -68,6 +68,20 @@ def test_a_damaged_copy_is_left_out(running: World) -> None:
     assert history(running.replica(), running.context()) == ()
 
 
+def test_a_copy_of_a_change_that_never_stood_is_left_out(running: World) -> None:
+    """A run died after it wrote the copy and before it wrote the manifest; the next run writes that copy anew."""
+    edit(running, 1024)
+    stood = history(running.replica(), running.context())
+    newest = stood[0].generation
+    copies = running.place("chat-box-0", "history")
+    (copies / f"{newest + 1}.json").write_text(
+        (copies / f"{newest}.json").read_text().replace(f'"generation": {newest}', f'"generation": {newest + 1}')
+    )
+    assert history(running.replica(), running.context()) == stood
+    edit(running, 512)
+    assert [copy.generation for copy in history(running.replica(), running.context())][:2] == [newest + 1, newest]
+
+
 def test_only_the_last_generations_are_kept(running: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """By number, not by name."""
     monkeypatch.setattr(execute, "KEPT", 2)

@@ -31,8 +31,12 @@ def probe(part: Part) -> str:
 
 
 def history_of(part: Part) -> str:
-    """A script that prints the part's kept manifests, oldest first, each after a NUL, its generation and a tab."""
-    return reading(f"each_of {_places(part).history}")
+    """A script that prints the part's manifests, each after a NUL, a key and a tab.
+
+    First the one that stands, under `manifest`, if there is one; then the kept ones, oldest first, under their numbers.
+    """
+    places = _places(part)
+    return reading(f"text_of manifest {places.manifest}\neach_of {places.history}")
 
 
 def journal_of(part: Part) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -23,11 +24,17 @@ REFUSALS = (ChangedElsewhere, Frozen, GateClosed, LeaseHeld, WrongMachine)
 
 
 def history(part: Part, context: Context) -> tuple[Manifest, ...]:
-    """The part's manifests as they were written, newest first; damaged ones are left out. One round trip."""
+    """The part's manifests as they were written, newest first; damaged ones are left out. One round trip.
+
+    A copy is written before the manifest. One that is newer than what stands is of a run that died between the two.
+    """
     connector = context.connectors.connect(part)
     result = connector.run(history_of(part), deadline_s=READ_S).check(f"{part.host}: reading {part.name}'s history")
-    found = [from_json(text.partition("\t")[2]) for text in result.stdout.split("\0")]
-    return tuple(manifest for manifest in reversed(found) if isinstance(manifest, Manifest))
+    texts = [text.partition("\t") for text in result.stdout.split("\0")]
+    stands = next((from_json(text) for key, _, text in texts if key == "manifest"), None)
+    kept = [from_json(text) for key, _, text in reversed(texts) if key != "manifest"]
+    newest = stands.generation if isinstance(stands, Manifest) else math.inf
+    return tuple(copy for copy in kept if isinstance(copy, Manifest) and copy.generation <= newest)
 
 
 def events(host: HostPart, context: Context) -> tuple[Entry, ...]:
