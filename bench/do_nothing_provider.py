@@ -29,7 +29,8 @@ def main() -> None:
 def resources(cancelled: threading.Event, log: EngineLog) -> Resources:
     """Resources whose converge answers from what it was asked."""
     from enginehouse.connectors import Connectors
-    from enginehouse.converge import Context, Observed, Run, as_inputs
+    from enginehouse.converge import Context, Foresight, Observed, Run, as_inputs
+    from enginehouse.converge.steps import Effect
     from enginehouse.planner.parts import EndpointPart, Part
     from enginehouse.provider.resources import Resources
     from enginehouse.provider.status import listener
@@ -41,6 +42,9 @@ def resources(cancelled: threading.Event, log: EngineLog) -> Resources:
 
         def observe(self, part: Part, context: Context, **known: Any) -> Observed:
             return Observed(inputs=as_inputs(part), outputs=self.converge(part, context), reasons=())
+
+        def foresee(self, part: Part, context: Context, **known: Any) -> Foresight:
+            return Foresight(effect=Effect.NOTHING, reason="there is no machine", stands=True)
 
         def destroy(self, part: Part, context: Context, **known: Any) -> tuple[str, ...]:
             return ()

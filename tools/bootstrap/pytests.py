@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from bootstrap.context import Context
 
 NOTHING_COLLECTED = 5
-MYPY_TOOLS = ("tools/bootstrap", "tools/pulumi/language_host.py", "tests/tools")
+MYPY_TOOLS = ("tools/bootstrap", "tools/recording", "tools/pulumi/language_host.py", "bench", "tests/tools")
 STAGES = (
     ("without the Pulumi engine", "not engine and not e2e"),
     ("with the Pulumi engine", "engine and not e2e"),

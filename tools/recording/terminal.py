@@ -7,7 +7,7 @@ import pty
 import select
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fcntl import ioctl
 from pathlib import Path
@@ -44,7 +44,7 @@ class Terminal:
     """A shell in a terminal of `COLUMNS` x `ROWS`, seen from outside."""
 
     def __init__(self, argv: tuple[str, ...], environment: Mapping[str, str], folder: Path) -> None:
-        self._screen = pyte.Screen(COLUMNS, ROWS)
+        self._screen = _Screen(self.send)
         self._stream = pyte.ByteStream(self._screen)
         self._began = time.monotonic()
         self.frames: list[Frame] = []
@@ -54,8 +54,6 @@ class Terminal:
             os.chdir(folder)
             os.execvpe(argv[0], argv, dict(environment))
         ioctl(self._fd, TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-        # Programs ask a terminal where its cursor is, and wait for seconds if nobody answers.
-        self._screen.write_process_input = lambda text: os.write(self._fd, text.encode())
 
     def send(self, text: str) -> None:
         os.write(self._fd, text.encode())
@@ -87,6 +85,17 @@ class Terminal:
         lines = tuple(_line(self._screen, row) for row in range(ROWS))
         if not self.frames or self.frames[-1].lines != lines:
             self.frames.append(Frame(at=time.monotonic() - self._began, lines=lines))
+
+
+class _Screen(pyte.Screen):
+    """Answers programs that ask a terminal where its cursor is; they wait for seconds if nobody does."""
+
+    def __init__(self, answer: Callable[[str], None]) -> None:
+        self._answer = answer
+        super().__init__(COLUMNS, ROWS)
+
+    def write_process_input(self, data: str) -> None:
+        self._answer(data)
 
 
 def _line(screen: pyte.Screen, row: int) -> Line:

@@ -54,23 +54,30 @@ def _what_it_is(spec: Spec, name: str) -> str:
 
 
 def _names_are_told_apart(spec: Spec) -> Iterator[Problem]:
+    first: dict[str, KeyPath] = {}
+    for path, name in _names(spec):
+        earlier = first.setdefault(name, path)
+        if earlier != path:
+            yield Problem(
+                path=path,
+                code=Code.DUPLICATE_ROUTE,
+                summary=f"{shown(name)} has a route already",
+                hint="a request names one model, so each name stands once; several deployments share one in `to`",
+                related=((earlier, "the other one"),),
+            )
+
+
+def _names(spec: Spec) -> Iterator[tuple[KeyPath, str]]:
+    """What clients may ask for: each route's model and aliases, after the served names that have a route of their own.
+
+    That two deployments serve one name without a route is another check's to say.
+    """
     routed = {route.model for route in spec.endpoint.routes}
-    first: dict[str, KeyPath] = {
-        deployment.model.served_name: ("deployments", name, "model", "served_name")
-        for name, deployment in spec.deployments.items()
-        if deployment.model.served_name not in routed
-    }
+    served = {deployment.model.served_name: name for name, deployment in spec.deployments.items()}
+    for model, name in served.items():
+        if model not in routed:
+            yield ("deployments", name, "model", "served_name"), model
     for index, route in enumerate(spec.endpoint.routes):
-        path: KeyPath = ("endpoint", "routes", index)
-        names = [((*path, "model"), route.model)]
-        names += [((*path, "aliases", number), alias) for number, alias in enumerate(route.aliases)]
-        for place, name in names:
-            earlier = first.setdefault(name, place)
-            if earlier != place:
-                yield Problem(
-                    path=place,
-                    code=Code.DUPLICATE_ROUTE,
-                    summary=f"{shown(name)} has a route already",
-                    hint="a request names one model, so each name stands once; several deployments share one in `to`",
-                    related=((earlier, "the other one"),),
-                )
+        yield ("endpoint", "routes", index, "model"), route.model
+        for number, alias in enumerate(route.aliases):
+            yield ("endpoint", "routes", index, "aliases", number), alias
