@@ -49,9 +49,9 @@ class Engine:
         print("main: model loaded", flush=True)
 
     def die(self, when: str) -> None:
-        """End as by somebody else's signal, if this is when it was told to."""
+        """End by a signal, if this is when it was told to; to this thread, which else might go on and answer."""
         if when in self.behaviour:
-            os.kill(os.getpid(), signal.Signals[self.behaviour[when]])
+            signal.raise_signal(signal.Signals[self.behaviour[when]])
 
 
 class Handler(BaseHTTPRequestHandler):
