@@ -7,6 +7,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cache
 from typing import Any, TypeVar
 
 from enginehouse.planner.parts import EndpointPart, GatewayPart, HostPart, Part, ReplicaPart, WeightsPart
@@ -49,7 +50,7 @@ def _build(kind: Any, data: Any) -> Any:
     origin = typing.get_origin(kind)
     arguments = typing.get_args(kind)
     if is_dataclass(kind) and isinstance(kind, type):
-        hints = typing.get_type_hints(kind)
+        hints = _hints(kind)
         return kind(**{f.name: _build(hints[f.name], data[f.name]) for f in fields(kind) if f.name in data})
     if origin in (typing.Union, types.UnionType):
         return _build_union(arguments, data)
@@ -62,6 +63,12 @@ def _build(kind: Any, data: Any) -> Any:
     if kind is int and isinstance(data, float):
         return int(data)
     return data
+
+
+@cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    """Resolving them takes many times as long as building the value, and a class has the same ones for ever."""
+    return typing.get_type_hints(kind)
 
 
 def _build_union(choices: tuple[Any, ...], data: Any) -> Any:
