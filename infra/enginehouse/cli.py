@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enginehouse.errors import Cancelled, EnginehouseError, ExitCode, SpecError, explain
 from enginehouse.report.lines import Line, Style, line, piece
 from enginehouse.report.terminal import Terminal
-from enginehouse.verbs import Answer, Format, InvalidInput
+from enginehouse.verbs import Answer, Format, InvalidInput, WrongAnswers
 from enginehouse.verbs.arguments import parser
 
 
@@ -26,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         _accept_every_character(stream)
     try:
-        return _run(argv, Terminal(out=sys.stdout, err=sys.stderr, environ=os.environ))
-    except KeyboardInterrupt:
+        return _run(argv, Terminal(out=sys.stdout, err=sys.stderr, environ=os.environ, keyboard=sys.stdin))
+    except (KeyboardInterrupt, EOFError):
         sys.stderr.write("interrupted\n")
         return ExitCode.INTERRUPTED
 
@@ -59,6 +59,10 @@ def _answer(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
             from enginehouse.verbs.validate import validate
 
             return validate(arguments.stacks, Format(arguments.format))
+        case "new":
+            from enginehouse.verbs.new import new
+
+            return new(arguments.name, vars(arguments), terminal.ask if terminal.asks() else None, terminal.progress)
         case "plan":
             from enginehouse.verbs.plan import plan
 
@@ -168,6 +172,8 @@ def _code(error: Exception) -> ExitCode:
     match error:
         case SpecError() | InvalidInput():
             return ExitCode.INVALID
+        case WrongAnswers():
+            return ExitCode.USAGE
         case Cancelled():
             return ExitCode.INTERRUPTED
         case _:

@@ -20,7 +20,7 @@ from tests.cli.conftest import Told
 from tests.cli.harness import COMMAND, DEMO, WRONG, environment, run, workplace
 
 VERBS = (
-    "validate", "plan", "render", "status", "lock", "schema", "doctor", "logs", "history", "events", "rollback",
+    "new", "validate", "plan", "render", "status", "lock", "schema", "doctor", "logs", "history", "events", "rollback",
     "drain", "cordon", "undrain", "freeze", "unfreeze",
 )  # fmt: skip
 QUICK_S = 0.6

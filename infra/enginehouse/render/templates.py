@@ -6,6 +6,7 @@ Templates hold no defaults and no arithmetic; whoever renders computes the value
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from functools import cache
 from pathlib import Path
@@ -13,8 +14,13 @@ from pathlib import Path
 import jinja2
 
 from enginehouse.errors import EnginehouseError
+from enginehouse.spec.scalars import resolve
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+_YAML_PLAIN = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9_./-]|:(?=/))*")
+"""Texts that need no quotes anywhere, also in `[...]` and before a comment, unless they read as something else."""
+_YAML_OLD_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+"""Words that other tools, with YAML 1.1, read as something else than a text."""
 
 
 class Unquotable(EnginehouseError):
@@ -65,6 +71,21 @@ def quote_ini(text: object) -> str:
     return value.replace("%", "%%")
 
 
+def quote_yaml(value: str | int, *, quotes: bool = False) -> str:
+    """A scalar on one line, read as the same value wherever one can stand; `quotes` also where none are needed."""
+    if isinstance(value, int):
+        return str(value)
+    plain = _YAML_PLAIN.fullmatch(value) and value.lower() not in _YAML_OLD_WORDS and resolve(value) == value
+    return value if plain and not quotes else '"' + "".join(map(_yaml_character, value)) + '"'
+
+
+def _yaml_character(character: str) -> str:
+    """As it stands in double quotes (YAML 1.2.2, section 5.7): what is not printable as an escape."""
+    if character in '"\\':
+        return "\\" + character
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
+
+
 def _text(text: object) -> str:
     value = str(text)
     if any(ord(c) < 32 and c != "\t" for c in value):
@@ -82,5 +103,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(sh=quote_sh, json=quote_json, haproxy=quote_haproxy, lua=quote_lua, ini=quote_ini)
+    environment.filters.update(
+        sh=quote_sh, json=quote_json, haproxy=quote_haproxy, lua=quote_lua, ini=quote_ini, yaml=quote_yaml
+    )
     return environment

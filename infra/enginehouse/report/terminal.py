@@ -11,11 +11,12 @@ from enginehouse.report.lines import Line, as_text, line
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminal:
-    """The two streams of this process and the environment that decides about colour."""
+    """The streams of this process and the environment that decides about colour."""
 
     out: TextIO
     err: TextIO
     environ: Mapping[str, str]
+    keyboard: TextIO | None = None
 
     def show(self, lines: Iterable[Line]) -> None:
         """Results. Flushed, so that a closed pipe is noticed here and not at exit."""
@@ -28,6 +29,19 @@ class Terminal:
     def progress(self, text: str) -> None:
         """A line about what takes time."""
         self.tell(line(text))
+
+    def asks(self) -> bool:
+        """Whether there is a person who reads questions and can answer."""
+        return self.keyboard is not None and self.keyboard.isatty() and self.err.isatty()
+
+    def ask(self, question: str) -> str:
+        """The line that the person writes behind the question. Raises `EOFError` when they are done writing."""
+        self.err.write(as_text([line(question)]).rstrip("\n") + " ")
+        self.err.flush()
+        answer = self.keyboard.readline() if self.keyboard else ""
+        if not answer.endswith("\n"):
+            raise EOFError
+        return answer.strip()
 
 
 def wants_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:

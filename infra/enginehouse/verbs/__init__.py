@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -16,6 +16,14 @@ Show: TypeAlias = Callable[[Iterable[Line]], None]
 
 class InvalidInput(EnginehouseError):
     """An argument that can't be used as it is; nothing was touched."""
+
+
+class WrongAnswers(EnginehouseError):
+    """What was given can't become a stack file; `reasons` has a line or two for each answer."""
+
+    def __init__(self, message: str, reasons: Sequence[str]) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__(message)
 
 
 class Format(StrEnum):

@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"enginehouse {__version__}", help="show the version and exit"
     )
     verbs = root.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
-    for add in (_validate, _plan, _render, _status, _lock, _schema, _doctor, *_OPERATING):
+    for add in (_new, _validate, _plan, _render, _status, _lock, _schema, _doctor, *_OPERATING):
         add(verbs)
     return root
 
@@ -52,6 +52,34 @@ def parser() -> argparse.ArgumentParser:
 class _Help(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=HELP_WIDTH)
+
+
+def _new(verbs: Verbs) -> None:
+    verb = _add(
+        verbs,
+        "new",
+        "write a commented stack file from a few answers",
+        "demo",
+        "demo --model models/tiny.gguf --key search --key chat",
+    )
+    verb.add_argument(
+        "name", metavar="NAME", help="how the stack is called, and its file in the nearest `stacks` folder"
+    )
+    for flag, metavar, text in (
+        ("--model", "SOURCE", "the path of a file here, or a source as in a stack file"),
+        ("--sha256", "HEX", "of the weights; left out, that of the file if it is here"),
+        ("--served-name", "NAME", "what clients write in `model`; left out, after the file"),
+        ("--engine", "ENGINE", "llama-cpp if left out"),
+        ("--version", "VERSION", "of the engine; left out, the installed or the newest known one"),
+        ("--context", "TOKENS", "what a request and its answer may have together; 4096 if left out"),
+        ("--slots", "N", "requests it works on at once; 4 if left out"),
+        ("--port", "PORT", "of the endpoint; left out, the first from 8080 that no stack here has"),
+        ("--description", "TEXT", "what the stack is for"),
+    ):
+        verb.add_argument(flag, metavar=metavar, help=text)
+    verb.add_argument(
+        "--key", dest="keys", metavar="NAME", action="append", help="a client; again for more; `demo` if left out"
+    )
 
 
 def _validate(verbs: Verbs) -> None:

@@ -36,7 +36,19 @@ def programs(engines: Mapping[str, Engine]) -> Iterator[Program]:
         remedy=SETUP,
     )
     yield from (_tool(name, lowest) for name, lowest in REQUIRED_TOOLS.items())
-    yield from (_server(engine) for engine in engines.values())
+    yield from (server(engine) for engine in engines.values())
+
+
+def server(engine: Engine) -> Program:
+    """An engine in one of the versions whose options are known."""
+    return Program(
+        name=engine.program,
+        ask=engine.version_args,
+        read=engine.installed_version,
+        judge=one_of(engine.versions),
+        needed=f"{engine.title} {' or '.join(engine.versions)}",
+        remedy=SETUP,
+    )
 
 
 def builders(missing: Collection[str], engines: Mapping[str, Engine]) -> Iterator[Program]:
@@ -67,17 +79,6 @@ def _tool(name: str, lowest: str) -> Program:
         judge=at_least(lowest, with_text=_LUA if lua else ""),
         needed=f"{lowest} or newer" + (", built with Lua" if lua else ""),
         remedy=f"{SETUP}, or {_install(name)}",
-    )
-
-
-def _server(engine: Engine) -> Program:
-    return Program(
-        name=engine.program,
-        ask=engine.version_args,
-        read=engine.installed_version,
-        judge=one_of(engine.versions),
-        needed=f"{engine.title} {' or '.join(engine.versions)}",
-        remedy=SETUP,
     )
 
 
