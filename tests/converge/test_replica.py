@@ -136,6 +136,19 @@ def test_a_wish_to_stop_is_heard_while_waiting(running: World) -> None:
     assert running.ask()[0] == 200
 
 
+@pytest.mark.parametrize("step", ["holding requests back", "waiting for side"])
+def test_an_engine_that_was_not_stopped_yet_is_not_started_again(running: World, step: str) -> None:
+    """A change with a pause that ends before its first stop is undone by giving the traffic back, and nothing more."""
+    before = running.processes()
+    running.settings["context"] = 1024
+    running.on_event = lambda event: running.cancelled.set() if f"] {step}" in event.text else None
+    with pytest.raises(Cancelled):
+        running.converge(tiny(running.replica(), HUGE_MIB))
+    assert running.processes() == before
+    assert [text for text in running.texts() if "undoing" in text] == ["chat-box-0: undoing: giving it the traffic"]
+    assert running.ask()[0] == 200
+
+
 def test_a_taken_port_names_its_owner(running: World) -> None:
     """The other side's port belongs to somebody: nothing is started or stopped."""
     before = running.processes()

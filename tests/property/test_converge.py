@@ -154,7 +154,7 @@ def test_a_failed_start_gives_the_traffic_back(machine: Machine, context: int, d
     for step in steps.activate[:1]:
         if isinstance(step, Activation):
             machine.carry_out(part, step.forward[:done])
-            machine.carry_out(part, step.back)
+            machine.carry_out(part, step.undoing(step.forward[:done]))
             assert not before or set(before) & set(with_traffic(machine))
     settle(machine, PLANS[context])
     assert_at_rest(machine, PLANS[context])

@@ -67,9 +67,12 @@ class _Executor:
         if isinstance(step, Activation):
             self._activate(step)
             return
+        self._begin(step)
+        self._carry_out(step)
+
+    def _begin(self, step: Step) -> None:
         self._done += 1
         self._work.begin(f"[{self._done}/{self._total}] {step.title}")
-        self._carry_out(step)
 
     def _carry_out(self, step: Step) -> None:
         if isinstance(step, WriteManifest):
@@ -79,18 +82,21 @@ class _Executor:
             _EXECUTORS[type(step)](self._work, step)
 
     def _activate(self, step: Activation) -> None:
+        begun: list[Step] = []
         try:
             for inner in step.forward:
-                self._one(inner)
+                self._begin(inner)
+                begun.append(inner)
+                self._carry_out(inner)
         except EnginehouseError as cause:
-            self._put_back(step, cause)
+            self._put_back(step, step.undoing(begun), cause)
 
-    def _put_back(self, step: Activation, cause: EnginehouseError) -> None:
+    def _put_back(self, step: Activation, back: tuple[Step, ...], cause: EnginehouseError) -> None:
         """Undo, then raise: `Cancelled` if that was the cause, else `ConvergeFailed` that says what serves now."""
         reasons = cause.reasons if isinstance(cause, ConvergeFailed) else tuple(explain(cause))[1:]
         try:
             with self._work.deaf():
-                for inner in step.back:
+                for inner in back:
                     self._work.begin(f"undoing: {inner.title}")
                     self._carry_out(inner)
         except EnginehouseError as second:

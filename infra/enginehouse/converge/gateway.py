@@ -37,6 +37,7 @@ from enginehouse.converge.steps import (
     Step,
     Steps,
     StopProgram,
+    Undo,
     WaitIdle,
     WriteManifest,
     wrong_files,
@@ -213,15 +214,17 @@ def _started(gateway: _Gateway) -> Activation:
     answers = AwaitGateway(title="waiting for HAProxy", program=program, socket=gateway.socket, log=gateway.log)
     stop = StopProgram(title="stopping HAProxy", program=program, file=file.path)
     forward = (*_forget_moved(gateway), _point(gateway, gateway.release), start, answers)
-    return Activation(title="starting the gateway", forward=forward, back=(stop,), old_serves=False)
+    back = (Undo(of=start, step=stop),)
+    return Activation(title="starting the gateway", forward=forward, back=back, old_serves=False)
 
 
 def _reloaded(gateway: _Gateway) -> Activation:
     before = gateway.facts.texts.get("current", "").strip().removeprefix("releases/")
     reload = Reload(title="reloading HAProxy", program=gateway.part.name, socket=gateway.socket, log=gateway.log)
     save = _set(gateway, {}, "saving the server states", unsaved=_moved(gateway))
-    forward = (save, _point(gateway, gateway.release), reload)
-    back = (_point(gateway, before), reload) if before else ()
+    point = _point(gateway, gateway.release)
+    back = (Undo(of=point, step=_point(gateway, before)), Undo(of=reload, step=reload)) if before else ()
+    forward = (save, point, reload)
     return Activation(title="reloading the gateway", forward=forward, back=back, old_serves=True)
 
 

@@ -28,6 +28,7 @@ from enginehouse.converge.steps import (
     Step,
     Steps,
     StopProgram,
+    Undo,
     WaitIdle,
     WriteManifest,
     wrong_files,
@@ -215,9 +216,8 @@ def _owners(replica: Replica, taken: Mapping[Runner, str | None]) -> Iterator[st
 
 def _first_start(replica: Replica, target: Runner) -> Activation:
     title = f"starting release {replica.release} on side {target.side}"
-    return Activation(
-        title=title, forward=_start(replica, target, title), back=_stop(replica, target), old_serves=False
-    )
+    start = _start(replica, target, title)
+    return Activation(title=title, forward=start, back=_undo_start(replica, target, start), old_serves=False)
 
 
 def _switch(replica: Replica, old: Runner, target: Runner) -> Activation:
@@ -228,13 +228,14 @@ def _switch(replica: Replica, old: Runner, target: Runner) -> Activation:
     clear = [
         step for runner in replica.running() if runner.program == target.program for step in _stop(replica, runner)
     ]
-    back = _stop(replica, target)
     if _fits_beside(replica):
         start = _start(replica, target, f"{title} beside the running one ({numbers})")
+        back = _undo_start(replica, target, start)
         return Activation(title=title, forward=(*clear, *start), back=back, old_serves=True)
     first = _pause_and_stop(replica, old, f"no room for a second engine: {numbers}")
-    forward = (*clear, *first, *_start(replica, target, title))
-    return Activation(title=title, forward=forward, back=(*back, *_start_again(replica, old)), old_serves=True)
+    start = _start(replica, target, title)
+    back = (*_undo_start(replica, target, start), *_undo_stop(replica, old, first))
+    return Activation(title=title, forward=(*clear, *first, *start), back=back, old_serves=True)
 
 
 def _fits_beside(replica: Replica) -> bool:
@@ -259,13 +260,18 @@ def _start(replica: Replica, runner: Runner, title: str) -> tuple[Step, ...]:
     return (start, ready, *_give_traffic(replica, runner, f"giving side {runner.side} the traffic"))
 
 
-def _start_again(replica: Replica, old: Runner) -> tuple[Step, ...]:
-    """Back to the release that ran before; its folder is still there."""
+def _undo_start(replica: Replica, target: Runner, start: tuple[Step, ...]) -> tuple[Undo, ...]:
+    return tuple(Undo(of=start[0], step=step) for step in _stop(replica, target))
+
+
+def _undo_stop(replica: Replica, old: Runner, first: tuple[Step, ...]) -> tuple[Undo, ...]:
+    """Back to the release that ran before, which was paused, and stopped last; its folder is still there."""
     assert old.process is not None
     file = replica.program_file(old, old.process.release)
     start = _program(old, f"starting release {old.process.release} again", file)
     ready = _become_ready(replica, old, f"side {old.side}")
-    return (start, ready, *_give_traffic(replica, old, "giving it the traffic", wait=False))
+    traffic = _give_traffic(replica, old, "giving it the traffic", wait=False)
+    return (*(Undo(of=first[-1], step=step) for step in (start, ready)), *(Undo(of=first[0], step=s) for s in traffic))
 
 
 def _drain_and_stop(replica: Replica, runner: Runner, why: str) -> tuple[Step, ...]:

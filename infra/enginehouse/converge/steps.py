@@ -6,7 +6,7 @@ Staging puts things beside what runs; activating switches to them. Both are kept
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -172,13 +172,25 @@ class WriteManifest(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """A step of a way back, and the step of the way there without which it has nothing to put right."""
+
+    of: Step
+    step: Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Activation(Step):
-    """Steps that either all succeed or are undone by `back`."""
+    """Steps that either all succeed or are undone by `back`, as far as they were begun."""
 
     forward: tuple[Step, ...]
-    back: tuple[Step, ...]
+    back: tuple[Undo, ...]
     old_serves: bool
-    """Whether the release from before serves again once `back` is through."""
+    """Whether the release from before serves again once the way back is through."""
+
+    def undoing(self, begun: Collection[Step]) -> tuple[Step, ...]:
+        """The way back when just these of `forward` were begun."""
+        return tuple(undo.step for undo in self.back if undo.of in begun)
 
 
 class Effect(StrEnum):

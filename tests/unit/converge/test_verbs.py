@@ -17,7 +17,7 @@ from enginehouse.converge.events import Event, Progress
 from enginehouse.converge.execute import execute
 from enginehouse.converge.manifest import Change, Manifest, to_json
 from enginehouse.converge.places import Places
-from enginehouse.converge.steps import Activation, Sh, WriteManifest
+from enginehouse.converge.steps import Activation, Sh, Undo, WriteManifest
 from enginehouse.converge.work import Work
 from enginehouse.errors import Cancelled, ConvergeFailed, WrongMachine
 from enginehouse.planner.parts import ConnectionKind
@@ -119,8 +119,10 @@ def step(name: str) -> Sh:
 
 
 def switch(*forward: str, old_serves: bool = True) -> Activation:
+    """The way back undoes the last step first."""
     steps = tuple(step(name) for name in forward)
-    return Activation(title="switching", forward=steps, back=(step("undo-1"), step("undo-2")), old_serves=old_serves)
+    back = tuple(Undo(of=of, step=step(f"undo-{of.title}")) for of in reversed(steps))
+    return Activation(title="switching", forward=steps, back=back, old_serves=old_serves)
 
 
 def run(work: Work, *steps: Sh | Activation) -> None:
@@ -133,21 +135,21 @@ def done(machine: FakeConnector) -> list[str]:
 
 
 def test_a_failed_activation_is_undone_in_order_and_says_what_serves(machine: FakeConnector, work: Work) -> None:
-    """What the script said is the reason; steps behind it are not begun."""
+    """What the script said is the reason; steps behind it are neither begun nor undone."""
     machine.on("echo", "")
     machine.on("echo two", result(1, "the disk is on fire"))
     with pytest.raises(ConvergeFailed, match="two failed; the release from before serves") as failure:
         run(work, switch("one", "two", "three"), step("after"))
     assert failure.value.reasons == ("the disk is on fire",)
     assert failure.value.old_serves
-    assert done(machine) == ["one", "two", "undo-1", "undo-2"]
+    assert done(machine) == ["one", "two", "undo-two", "undo-one"]
 
 
 def test_an_undo_that_fails_serves_nothing_and_tells_both(machine: FakeConnector, work: Work) -> None:
     """Both causes are told."""
     machine.on("echo", "")
     machine.on("echo two", result(1, "first"))
-    machine.on("echo undo-1", result(1, "second"))
+    machine.on("echo undo-two", result(1, "second"))
     with pytest.raises(ConvergeFailed) as failure:
         run(work, switch("one", "two"))
     assert not failure.value.old_serves
@@ -161,7 +163,7 @@ def test_a_wish_to_stop_is_heard_between_steps_and_undone_all_the_same(machine: 
     machine.on("echo one", lambda call: stop(work.context.cancelled))
     with pytest.raises(Cancelled):
         run(work, switch("one", "two"))
-    assert done(machine) == ["one", "undo-1", "undo-2"]
+    assert done(machine) == ["one", "undo-one"]
 
 
 def test_progress_counts_the_steps_of_activations(machine: FakeConnector, work: Work, events: list[Event]) -> None:
