@@ -179,6 +179,9 @@ kept_tools() { # CACHE: the lines whose file is still exactly the same
 disk() { # FOLDER that may not exist yet
     folder=$1
     while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
+    # Blocks that we may still use, and the size of those that are counted (GNU stat: not that of transfers, `%s`).
+    set -- $(stat -f -c '%a %S' "$folder")
     key disk_mib
-    df -Pk "$folder" | awk 'NR == 2 { print int($4 / 1024) }'
+    echo $(($1 * $2 / 1048576))
+    [ -w "$folder" ] || yes read_only
 }

@@ -73,6 +73,9 @@ class Facts:
     machine: str | None
     memory_mib: int
     disk_mib: int | None = None
+    """What we may still write where the state folder is."""
+    read_only: bool = False
+    """Whether we may not write there at all."""
     manifest: Manifest | None = None
     damaged: Damaged | None = None
     former: Manifest | None = None
@@ -130,6 +133,7 @@ def parse(text: str, stack: str) -> Facts:
         machine=values.get("machine", "").strip()[:32] or None,
         memory_mib=int(values["memory_mib"]),
         disk_mib=int(values["disk_mib"]) if "disk_mib" in values else None,
+        read_only="read_only" in values,
         manifest=manifest if isinstance(manifest, Manifest) else None,
         damaged=manifest if isinstance(manifest, Damaged) else None,
         former=former if isinstance(former, Manifest) else None,

@@ -23,6 +23,7 @@ from enginehouse.converge.places import Places
 from enginehouse.converge.replica import drain as steps_to_drain
 from enginehouse.converge.replica import last_of_its_backend
 from enginehouse.converge.replica import undrain as steps_to_undrain
+from enginehouse.converge.room import room_named
 from enginehouse.converge.standing import Order, to_json
 from enginehouse.converge.steps import Placed
 from enginehouse.converge.work import Work
@@ -83,6 +84,7 @@ def _work_on(part: Part, context: Context) -> Iterator[tuple[Work, Facts]]:
     work = Work(context, connector, part.name, Places.of(part, facts.state))
     with (
         work.journal.kept(),
+        room_named(part, connector),
         context.leases.hold(connector, facts.state, context.run, work.journal.taken_over),
     ):
         yield work, look(part, connector)

@@ -58,6 +58,7 @@ def on_machine(path: str) -> str:
 
 def _common(part: Part) -> Iterator[str]:
     places = _places(part)
+    yield f"disk {STATE}"
     yield f"[ ! -d {places.part} ] || yes folder"
     yield f"text_of manifest {places.manifest}"
     yield f"newest_generation {places.history}"
@@ -70,7 +71,6 @@ def _common(part: Part) -> Iterator[str]:
 def _host(part: HostPart) -> Iterator[str]:
     places = _places(part)
     yield f"files_below {places.part}"
-    yield f"disk {STATE}"
     yield "key user; id -un"
     yield "key home; printf '%s' \"$HOME\""
     yield "key path; printf '%s' \"$PATH\""
@@ -83,7 +83,6 @@ def _host(part: HostPart) -> Iterator[str]:
 
 def _weights(part: WeightsPart) -> Iterator[str]:
     path = on_machine(part.path)
-    yield f"disk {STATE}"
     yield f"key stat; stat_of {path}"
     yield f"key partial; stat_of {path}.part"
     yield f"text_of verified {on_machine(record_of(part.sha256, part.path))}"

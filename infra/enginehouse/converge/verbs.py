@@ -19,6 +19,7 @@ from enginehouse.converge.kinds import kind_of
 from enginehouse.converge.look import PROBE_S, check_frozen, look
 from enginehouse.converge.manifest import Change, Manifest
 from enginehouse.converge.places import Places
+from enginehouse.converge.room import check_room, room_named
 from enginehouse.converge.standing import Order
 from enginehouse.converge.steps import Effect, Sh, Steps, WriteManifest
 from enginehouse.converge.turns import turn
@@ -81,7 +82,9 @@ def converge(
         if facts.manifest and not steps.all():
             return _rest(part, context, facts, facts.manifest, steps.reason)
         check_frozen(part, facts)
-        with turn(part), context.leases.hold(connector, facts.state, context.run, work.journal.taken_over):
+        check_room(part, facts)
+        lease = context.leases.hold(connector, facts.state, context.run, work.journal.taken_over)
+        with room_named(part, connector), turn(part), lease:
             facts = look(part, connector, machine_id)
             _check_generation(part, facts, seen_generation)
             check_frozen(part, facts)
@@ -106,6 +109,7 @@ def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> F
         steps = kind_of(part).foreseen(part, facts, context.secrets)
         if steps.effect is not Effect.NOTHING:
             check_frozen(part, facts)
+            check_room(part, facts)
     except (ConvergeFailed, Frozen) as error:
         return Foresight(effect=Effect.FAILS, reason="; ".join(explain(error)), stands=stands)
     return Foresight(effect=steps.effect, reason=steps.reason, stands=stands)
@@ -157,6 +161,7 @@ def destroy(part: Part, context: Context, *, machine_id: str | None = None) -> t
     work = Work(context, connector, part.name, places)
     with (
         work.journal.kept(),
+        room_named(part, connector),
         context.leases.hold(connector, facts.state, context.run, work.journal.taken_over),
     ):
         facts = look(part, connector, machine_id)
