@@ -13,8 +13,8 @@ PACKAGE = INFRA / "enginehouse"
 MACHINES = {"pulumi", "pulumi_aws", "pulumi_docker", "fabric", "paramiko", "subprocess", "socket"}
 EFFECTS = MACHINES | {"time", "random", "rich", "threading"}
 PURE_CONVERGE = (
-    "facts", "manifest", "signed", "standing", "journal", "places", "probe", "logs", "steps", "scripts", "programs",
-    "wire", "completion", "host", "weights", "replica", "runners", "gateway", "endpoint",
+    "facts", "manifest", "owner", "signed", "standing", "journal", "places", "probe", "logs", "steps", "scripts",
+    "programs", "wire", "completion", "host", "weights", "replica", "runners", "gateway", "endpoint",
 )  # fmt: skip
 """What decides; the rest of converge does."""
 PURE = [

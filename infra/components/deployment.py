@@ -28,11 +28,11 @@ class Deployment(pulumi.ComponentResource):
 
     def _weights(self, part: WeightsPart) -> Weights:
         host = self._machines[part.host].host
-        return Weights(part, pulumi.ResourceOptions(parent=self, depends_on=[host]), machine_id=host.machine_id)
+        return Weights(part, pulumi.ResourceOptions(parent=self, depends_on=[host]), **host.stands_on)
 
     def _replica(self, part: ReplicaPart, weights: Weights) -> Replica:
         host = self._machines[part.host].host
-        return Replica(part, pulumi.ResourceOptions(parent=self, depends_on=[weights]), machine_id=host.machine_id)
+        return Replica(part, pulumi.ResourceOptions(parent=self, depends_on=[weights]), **host.stands_on)
 
 
 def _aliases(replicas: tuple[ReplicaPart, ...]) -> list[pulumi.Alias]:

@@ -30,8 +30,14 @@ class PartResource(pulumi.CustomResource):
 class Host(PartResource):
     """Base folders, tools and the process supervisor of one machine."""
 
-    OUTPUTS = ("generation", "machine_id")
+    OUTPUTS = ("generation", "machine_id", "owner")
     machine_id: pulumi.Output[str]
+    owner: pulumi.Output[str]
+
+    @property
+    def stands_on(self) -> dict[str, pulumi.Input[Any]]:
+        """What every other part on the machine is told about it."""
+        return {"machine_id": self.machine_id, "owner": self.owner}
 
 
 class Weights(PartResource):

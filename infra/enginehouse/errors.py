@@ -11,6 +11,7 @@ EnginehouseError
 ├── LeaseHeld            another run works on this machine; names who and since when
 ├── ChangedElsewhere     the generation moved since it was last seen; names who moved it
 ├── Frozen               a standing order keeps the stack as it is; names who gave it, when and why
+├── Owned                the stack on this machine belongs to another Pulumi state; names whose, and the ways out
 ├── WrongMachine         another machine answers at this address
 └── Cancelled            the person asked to stop
 """
@@ -105,6 +106,10 @@ class ChangedElsewhere(EnginehouseError):
 
 class Frozen(EnginehouseError):
     """A standing order says that nothing of the stack changes."""
+
+
+class Owned(EnginehouseError):
+    """The stack on this machine belongs to another Pulumi state."""
 
 
 class WrongMachine(EnginehouseError):

@@ -25,6 +25,7 @@ from enginehouse.converge import Context, Observed, Run, SystemClock, converge, 
 from enginehouse.converge.events import Event
 from enginehouse.converge.journal import Entry
 from enginehouse.converge.lease import Leases
+from enginehouse.converge.owner import Claim
 from enginehouse.converge.records import events
 from enginehouse.converge.supervisor import Supervisor
 from enginehouse.gateway import RuntimeSocket
@@ -108,6 +109,7 @@ class World:
     events: list[Event] = field(default_factory=list)
     on_event: Callable[[Event], None] = lambda event: None
     run_id: str = "run-1"
+    claim: Claim | None = None
 
     def __post_init__(self) -> None:
         self.connector = Recorder(LocalConnector("box", environment=self._environment()))
@@ -125,6 +127,7 @@ class World:
         self.secrets["key-demo"] = Secret(KEY)
         self.on_event = lambda event: None
         self.run_id = "run-1"
+        self.claim = None
         self.write_model({})
 
     @property
@@ -180,6 +183,7 @@ class World:
             uploads_from=self.folder,
             cancelled=self.cancelled,
             leases=self.leases,
+            claim=self.claim,
         )
 
     def trust(self, certificate: Path) -> None:

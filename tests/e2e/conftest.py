@@ -27,7 +27,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         deployment.pulumi("up", "--yes", "--skip-preview")
         yield deployment
     finally:
-        deployment.pulumi("destroy", "--yes", "--skip-preview")
+        deployment.adopting().pulumi("destroy", "--yes", "--skip-preview")
 
 
 @pytest.fixture

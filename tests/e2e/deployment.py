@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,10 @@ class Deployment:
         output = done.stdout + done.stderr
         assert (done.returncode == expect) if expect is not None else (done.returncode != 0), output
         return output
+
+    def adopting(self) -> Deployment:
+        """The same for a person who takes the stack over."""
+        return replace(self, env={**self.env, "ENGINEHOUSE_ADOPT": STACK})
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """The CLI at work, in a session of its own so that a test can signal it; both streams."""

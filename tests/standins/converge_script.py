@@ -2,7 +2,8 @@
 
 machine.json   what is on the machine: its id, and each part's inputs and generation
 script.json    {part name: {"takes_s": 5, "fails": "why", "old_serves": true, "sick": "why", "unreachable": true,
-               "drift": {"what": "how it differs"}, "deaf": true}}: a deaf one hears no wish to stop
+               "drift": {"what": "how it differs"}, "deaf": true, "owned": true}}: a deaf one hears no wish to stop,
+               an owned one is another state's
 calls.jsonl    every call: verb, part, process, and for a converge whether it changed something
 """
 
@@ -18,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from enginehouse.converge import Context, Foresight, Observed, as_inputs
+from enginehouse.converge.owner import Claim
 from enginehouse.converge.steps import Effect
-from enginehouse.errors import ChangedElsewhere, ConvergeFailed, Unreachable, WrongMachine
+from enginehouse.errors import ChangedElsewhere, ConvergeFailed, Owned, Unreachable, WrongMachine
 from enginehouse.planner.parts import EndpointPart, Part, ReplicaPart
 
-ALLOWED = {"takes_s", "fails", "old_serves", "sick", "unreachable", "drift", "deaf"}
+ALLOWED = {"takes_s", "fails", "old_serves", "sick", "unreachable", "drift", "deaf", "owned"}
 TICK_S = 0.05
 
 
@@ -32,11 +34,13 @@ class ScriptedConverge:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
+        self.claims: list[Claim | None] = []
+        """For what each call was made."""
 
     def converge(
         self, part: Part, context: Context, *, seen_generation: int | None = None, machine_id: str | None = None
     ) -> Mapping[str, Any]:
-        script = self._follow("converge", part, machine_id)
+        script = self._follow("converge", part, context, machine_id)
         inputs = as_inputs(part)
         with self._machine() as machine:
             old = machine["parts"].get(_place(machine, part))
@@ -60,7 +64,7 @@ class ScriptedConverge:
         return _outputs(part, machine, now)
 
     def foresee(self, part: Part, context: Context, *, machine_id: str | None = None) -> Foresight:
-        script = self._follow("foresee", part, machine_id)
+        script = self._follow("foresee", part, context, machine_id)
         if "unreachable" in script:
             raise Unreachable(f"{part.host} does not answer")
         with self._machine() as machine:
@@ -69,7 +73,7 @@ class ScriptedConverge:
         return Foresight(effect=effect, reason="as scripted", stands=stands)
 
     def observe(self, part: Part, context: Context, *, machine_id: str | None = None) -> Observed | None:
-        script = self._follow("observe", part, machine_id)
+        script = self._follow("observe", part, context, machine_id)
         if "unreachable" in script:
             raise Unreachable(f"{part.host} does not answer")
         with self._machine() as machine:
@@ -81,18 +85,21 @@ class ScriptedConverge:
         return Observed(inputs={**found["inputs"], **drift}, outputs=_outputs(part, machine, found), reasons=reasons)
 
     def destroy(self, part: Part, context: Context, *, machine_id: str | None = None) -> tuple[str, ...]:
-        self._follow("destroy", part, machine_id)
+        self._follow("destroy", part, context, machine_id)
         with self._machine() as machine:
             machine["parts"].pop(_place(machine, part), None)
         return (f"the weights of {part.name} stay",) if "weights" in part.name else ()
 
-    def _follow(self, verb: str, part: Part, machine_id: str | None) -> Mapping[str, Any]:
+    def _follow(self, verb: str, part: Part, context: Context, machine_id: str | None) -> Mapping[str, Any]:
+        self.claims.append(context.claim)
         self._note(verb, part)
         with self._machine() as machine:
             if machine_id not in (None, machine["id"]):
                 raise WrongMachine(f"{part.host}: {machine['id']} answers, but {part.name} is on {machine_id}")
         file = self._folder / "script.json"
         script: Mapping[str, Any] = json.loads(file.read_text()).get(part.name, {}) if file.exists() else {}
+        if "owned" in script:
+            raise Owned(f"{part.stack} belongs to another Pulumi state")
         if unknown := set(script) - ALLOWED:
             raise AssertionError(f"the script of {part.name} has {unknown}, allowed are {ALLOWED}")
         return script

@@ -11,6 +11,7 @@ from enginehouse.connectors import Connectors
 from enginehouse.converge.events import Listener, Notice, Progress
 from enginehouse.converge.gates import Gates
 from enginehouse.converge.lease import Leases
+from enginehouse.converge.owner import Claim
 from enginehouse.converge.run import Clock, Run, SystemClock
 from enginehouse.errors import Cancelled
 from enginehouse.render.symbols import Secret
@@ -34,6 +35,8 @@ class Context:
     """Shared by all contexts of one process."""
     gates: Gates = field(default_factory=Gates)
     """Shared by all contexts of one run."""
+    claim: Claim | None = None
+    """Of a run that works for a Pulumi state; others claim nothing and are refused nothing."""
 
     def progress(self, part: str, text: str) -> None:
         self.listen(Progress(part=part, text=text))

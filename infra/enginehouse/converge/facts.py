@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from enginehouse.converge.manifest import Damaged, Manifest, from_json
+from enginehouse.converge.owner import Owner
+from enginehouse.converge.owner import from_json as owner_from_json
 from enginehouse.converge.places import SUPERVISOR
 from enginehouse.converge.standing import Order
 from enginehouse.converge.standing import from_json as order_from_json
@@ -84,6 +86,8 @@ class Facts:
     """Manifests of other parts that this one depends on, by part name."""
     newest_generation: int = 0
     """Of the part's history; what is left to count from where the manifest was lost."""
+    owner: Owner | None = None
+    """Whose the stack is, if somebody claimed it."""
     frozen: Order | None = None
     drained: Order | None = None
     """Replica only, also if it was given under the former name."""
@@ -139,6 +143,7 @@ def parse(text: str, stack: str) -> Facts:
         former=former if isinstance(former, Manifest) else None,
         others={name: found for name, found in others.items() if isinstance(found, Manifest)},
         newest_generation=int(values.get("newest_generation", "").strip() or 0),
+        owner=owner_from_json(values["owner"]) if "owner" in values else None,
         frozen=_order(values.get("frozen")),
         drained=drained,
         drained_others={name: order_from_json(value) for name, value in _of_others("drained", values)},

@@ -26,6 +26,7 @@ class Word(StrEnum):
     FAILED = "failed"
     REMOVED = "removed"
     ADOPTED = "adopted"
+    TAKEN_OVER = "taken-over"
     LEASE_TAKEN_OVER = "lease-taken-over"
     DRAINED = "drained"
     UNDRAINED = "undrained"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enginehouse.connectors.base import Connector
 from enginehouse.converge.facts import Facts, parse
+from enginehouse.converge.owner import Claim, check_owner
 from enginehouse.converge.probe import probe
 from enginehouse.errors import Frozen, WrongMachine
 from enginehouse.planner.parts import Part
@@ -12,8 +13,12 @@ PROBE_S = 60.0
 """A probe takes a tenth of a second; the first one asks programs for their versions."""
 
 
-def look(part: Part, connector: Connector, machine_id: str | None = None) -> Facts:
-    """The part's facts. Raises `WrongMachine` if another machine answers than the caller or the manifest knows."""
+def look(part: Part, connector: Connector, machine_id: str | None = None, claim: Claim | None = None) -> Facts:
+    """The part's facts.
+
+    Raises `WrongMachine` if another machine answers than the caller or the manifest knows, and `Owned` if the stack
+    belongs to another state than the caller claims it for.
+    """
     result = connector.run(probe(part), deadline_s=PROBE_S).check(f"{connector.host}: looking at {part.name}")
     facts = parse(result.stdout, part.stack)
     known = machine_id or (facts.manifest.machine if facts.manifest else None)
@@ -22,6 +27,7 @@ def look(part: Part, connector: Connector, machine_id: str | None = None) -> Fac
             f"{connector.host}: another machine answers (its id is {facts.machine or 'not set'}, expected {known}); "
             f"nothing was changed"
         )
+    check_owner(part, facts.owner, claim)
     return facts
 
 

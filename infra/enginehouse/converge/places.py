@@ -56,6 +56,11 @@ class Places:
         return f"{self.stack_folder}/frozen.json"
 
     @property
+    def owner(self) -> str:
+        """Whose the stack is."""
+        return f"{self.stack_folder}/owner.json"
+
+    @property
     def journal(self) -> str:
         return f"{self.stack_folder}/events.jsonl"
 

@@ -63,6 +63,7 @@ def _common(part: Part) -> Iterator[str]:
     yield f"text_of manifest {places.manifest}"
     yield f"newest_generation {places.history}"
     yield f"text_of frozen {places.frozen}"
+    yield f"text_of owner {places.owner}"
     if part.renamed_from:
         yield f"text_of former {places.other(part.renamed_from).manifest}"
     yield f"processes {shlex.quote(part.stack)}"

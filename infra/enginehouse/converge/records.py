@@ -13,13 +13,13 @@ from enginehouse.converge.journal import Entry, Word, parse
 from enginehouse.converge.manifest import Manifest, from_json
 from enginehouse.converge.places import Places
 from enginehouse.converge.probe import history_of, journal_of
-from enginehouse.errors import ChangedElsewhere, EnginehouseError, Frozen, GateClosed, LeaseHeld, WrongMachine
+from enginehouse.errors import ChangedElsewhere, EnginehouseError, Frozen, GateClosed, LeaseHeld, Owned, WrongMachine
 from enginehouse.planner.parts import HostPart, Part
 
 READ_S = 60.0
 NOTE_S = 10.0
 """Short: a note about a failure must not make a machine that hangs hang twice."""
-REFUSALS = (ChangedElsewhere, Frozen, GateClosed, LeaseHeld, WrongMachine)
+REFUSALS = (ChangedElsewhere, Frozen, GateClosed, LeaseHeld, Owned, WrongMachine)
 """The run was not let in: not a failure of this part."""
 
 

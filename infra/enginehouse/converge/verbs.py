@@ -11,6 +11,7 @@ from typing import Any
 
 from enginehouse.connectors.base import Connector
 from enginehouse.converge import scripts
+from enginehouse.converge.claims import make_claim
 from enginehouse.converge.context import Context
 from enginehouse.converge.execute import execute
 from enginehouse.converge.facts import Facts, Stored
@@ -67,31 +68,34 @@ def converge(
     """Bring `part` to its machine and return its outputs; with nothing to do that is one round trip and no write.
 
     `seen_generation` and `machine_id` are outputs that the caller knows from before, if any. Raises `ChangedElsewhere`
-    if somebody else changed the part since, `WrongMachine` if another machine answers, `LeaseHeld` if another run works
-    there, `Frozen` if a standing order forbids what is needed, `GateClosed` if another replica failed before this one's
-    turn came, `ConvergeFailed` with reasons, and `Cancelled`.
+    if somebody else changed the part since, `WrongMachine` if another machine answers, `Owned` if the stack belongs to
+    another state than the context claims it for, `LeaseHeld` if another run works there, `Frozen` if a standing order
+    forbids what is needed, `GateClosed` if another replica failed before this one's turn came, `ConvergeFailed` with
+    reasons, and `Cancelled`.
     """
     connector = context.connectors.connect(part)
-    facts = look(part, connector, machine_id)
+    facts = look(part, connector, machine_id, context.claim)
     work = Work(context, connector, part.name, Places.of(part, facts.state))
     if adopting := _adoption(facts, seen_generation):
         context.notice(part.name, adopting)
     steps_now = kind_of(part).steps
     with work.journal.kept():
         steps = steps_now(part, facts, context.secrets)
-        if facts.manifest and not steps.all():
+        if facts.manifest and not steps.all() and not _claims(context, facts):
             return _rest(part, context, facts, facts.manifest, steps.reason)
         check_frozen(part, facts)
         check_room(part, facts)
         lease = context.leases.hold(connector, facts.state, context.run, work.journal.taken_over)
         with room_named(part, connector), turn(part), lease:
-            facts = look(part, connector, machine_id)
+            facts = look(part, connector, machine_id, context.claim)
             _check_generation(part, facts, seen_generation)
             check_frozen(part, facts)
             steps = steps_now(part, facts, context.secrets)
+            if context.claim and _claims(context, facts):
+                make_claim(part, work, context.claim)
             with _gate(part, context, steps) as waited:
                 if waited:
-                    facts = look(part, connector, machine_id)
+                    facts = look(part, connector, machine_id, context.claim)
                     steps = steps_now(part, facts, context.secrets)
                 if adopting:
                     work.journal.add(Word.ADOPTED, adopting)
@@ -103,7 +107,7 @@ def converge(
 
 def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> Foresight:
     """What `converge` would do to `part` as the machine is now. Changes nothing, takes no lease."""
-    facts = look(part, context.connectors.connect(part), machine_id)
+    facts = look(part, context.connectors.connect(part), machine_id, context.claim)
     stands = _has(part, facts)
     try:
         steps = kind_of(part).foreseen(part, facts, context.secrets)
@@ -117,7 +121,7 @@ def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> F
 
 def observe(part: Part, context: Context, *, machine_id: str | None = None) -> Observed | None:
     """Look at `part` without changing anything; None if the machine has none of it. Takes no lease."""
-    facts = look(part, context.connectors.connect(part), machine_id)
+    facts = look(part, context.connectors.connect(part), machine_id, context.claim)
     if facts.manifest is None:
         return _unrecorded(part, facts)
     known = facts.manifest.part
@@ -128,8 +132,11 @@ def observe(part: Part, context: Context, *, machine_id: str | None = None) -> O
     if "files" in inputs:
         inputs["files"] = {name: edited.pop(name, digest) for name, digest in inputs["files"].items()}
     inputs |= kind.differences(known, facts)
-    if edited:
-        inputs[DRIFT] = {"files": edited, **inputs.get(DRIFT, {})}
+    drift = {"files": edited} if edited else {}
+    if _claims(context, facts) and facts.owner:
+        drift["owner"] = {part.stack: f"another Pulumi state {facts.owner}"}
+    if drift:
+        inputs[DRIFT] = {**drift, **inputs.get(DRIFT, {})}
     return Observed(
         inputs=inputs,
         outputs=_outputs(known, facts.manifest, facts),
@@ -153,7 +160,7 @@ def destroy(part: Part, context: Context, *, machine_id: str | None = None) -> t
     Raises `Frozen` if a standing order forbids it.
     """
     connector = context.connectors.connect(part)
-    facts = look(part, connector, machine_id)
+    facts = look(part, connector, machine_id, context.claim)
     if not _has(part, facts):
         return ()
     check_frozen(part, facts)
@@ -164,7 +171,7 @@ def destroy(part: Part, context: Context, *, machine_id: str | None = None) -> t
         room_named(part, connector),
         context.leases.hold(connector, facts.state, context.run, work.journal.taken_over),
     ):
-        facts = look(part, connector, machine_id)
+        facts = look(part, connector, machine_id, context.claim)
         check_frozen(part, facts)
         with work.journal.along(work.journal.entry(Word.REMOVED, "removed from the machine")) as notes:
             gone = Sh(title=f"removing {places.part}", script=scripts.remove(places.part, then=notes))
@@ -229,6 +236,11 @@ def _rest(part: Part, context: Context, facts: Facts, manifest: Manifest, reason
         raise ConvergeFailed(f"{part.name} is as it should be, but does not do its work", reasons=complaints)
     context.progress(part.name, reason)
     return _outputs(part, manifest, facts)
+
+
+def _claims(context: Context, facts: Facts) -> bool:
+    """Whether the run has a claim to write down."""
+    return context.claim is not None and context.claim.is_new(facts.owner)
 
 
 def _adoption(facts: Facts, seen: int | None) -> str | None:

@@ -6,6 +6,7 @@ Imports wait until they are needed: the Pulumi engine can't go on before it has 
 from __future__ import annotations
 
 import getpass
+import os
 import platform
 import sys
 import threading
@@ -52,6 +53,7 @@ def skip_sdk() -> None:
 def resources(connectors: Connectors, cancelled: threading.Event, log: EngineLog) -> Resources:
     """The resources of this run, on the real converge."""
     from enginehouse import converge
+    from enginehouse.converge.owner import ADOPT
     from enginehouse.provider.resources import Resources
     from enginehouse.provider.status import listener
 
@@ -64,7 +66,7 @@ def resources(connectors: Connectors, cancelled: threading.Event, log: EngineLog
         uploads_from=project_folder(Path.cwd()) / STACKS,
         cancelled=cancelled,
     )
-    return Resources(context, converge, listen)
+    return Resources(context, converge, listen, takes_over=os.environ.get(ADOPT, ""))
 
 
 def project_folder(start: Path) -> Path:

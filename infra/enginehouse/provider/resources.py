@@ -4,6 +4,7 @@ Inputs on the wire are `as_inputs(part)` and, beside them, what only the Pulumi 
 
     secrets      values by name, for the parts that use them
     machine_id   of the machine: an output of the Host that the part stands on
+    owner        of the stack, an output of the same Host: the id by which this Pulumi state claims it; never compared
     generations  of the parts behind an endpoint, so that a change of any of them asks for a new proof
 
 Ids are `<stack>/<part>@<machine id>`: another machine behind the same address is refused, never overwritten.
@@ -14,9 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Protocol
+from uuid import uuid4
 
 from enginehouse.converge import Context, Foresight, Observed, as_part
 from enginehouse.converge.events import Listener, Notice
+from enginehouse.converge.owner import Claim
 from enginehouse.converge.steps import Effect
 from enginehouse.errors import (
     Cancelled,
@@ -26,6 +29,7 @@ from enginehouse.errors import (
     DeadlineExceeded,
     EnginehouseError,
     LeaseHeld,
+    Owned,
     explain,
 )
 from enginehouse.planner.codec import KINDS
@@ -34,8 +38,9 @@ from enginehouse.planner.parts import EndpointPart, GatewayPart, Part, ReplicaPa
 from enginehouse.provider.wire import UNKNOWN, unsealed
 from enginehouse.render.symbols import Secret
 
-BESIDE = ("secrets", "machine_id", "generations")
+BESIDE = ("secrets", "machine_id", "owner", "generations")
 """Inputs that are no part's own; the text above says what they are for."""
+_HOST = "host"
 STOPPED_MIDWAY = (ConvergeFailed, CommandFailed, DeadlineExceeded, Cancelled)
 """Errors that may leave something of the part on the machine, so that the part must stay in the state."""
 
@@ -89,12 +94,18 @@ class Unhealthy(Exception):
 
 
 class Resources:
-    """All resources of one run; `listener` turns a URN into its listener. Methods block; many threads may call them."""
+    """All resources of one run; `listener` turns a URN into its listener. Methods block; many threads may call them.
 
-    def __init__(self, context: Context, verbs: Verbs, listener: Callable[[str], Listener]) -> None:
+    `takes_over` is the stack that the run may take from another Pulumi state.
+    """
+
+    def __init__(
+        self, context: Context, verbs: Verbs, listener: Callable[[str], Listener], *, takes_over: str = ""
+    ) -> None:
         self._context = context
         self._verbs = verbs
         self._listener = listener
+        self._takes_over = takes_over
 
     def check(self, kind: str, inputs: Mapping[str, Any]) -> tuple[Failure, ...]:
         """Whether the inputs are a part of that kind."""
@@ -106,7 +117,7 @@ class Resources:
         What it would do to the machine, and why, is told beside it.
         """
         self._foretell(urn, kind, inputs, old)
-        kept = {"machine_id": old.machine_id} if old else {}
+        kept = {"machine_id": old.machine_id, **_owner(kind, old)} if old else {}
         return {
             **dict.fromkeys(("generation", *(old.outputs if old else ())), UNKNOWN),
             **kept,
@@ -118,13 +129,13 @@ class Resources:
         part = as_part(kind, inputs)
         machine_id = inputs.get("machine_id")
         try:
-            outputs = self._verbs.converge(part, self._with(urn, inputs), machine_id=machine_id)
+            outputs = self._verbs.converge(part, self._with(urn, kind, inputs), machine_id=machine_id)
         except STOPPED_MIDWAY as error:
             if machine_id is None:  # a host whose machine has not told its id yet; nothing of ours stands on it
                 raise
             begun = State(id=_id(part, machine_id), inputs=inputs, outputs={})
             raise Unhealthy(begun, tuple(explain(error))) from error
-        return State(id=_id(part, outputs["machine_id"]), inputs=inputs, outputs=outputs)
+        return State(id=_id(part, outputs["machine_id"]), inputs=inputs, outputs={**outputs, **_owner(kind, None)})
 
     def read(self, urn: str, kind: str, state: State) -> State | None:
         """The resource as it is on its machine; None if it is not there.
@@ -134,7 +145,7 @@ class Resources:
         """
         part = as_part(kind, state.inputs)
         try:
-            seen = self._verbs.observe(part, self._with(urn, state.inputs), machine_id=state.machine_id)
+            seen = self._verbs.observe(part, self._looking(urn, kind, state), machine_id=state.machine_id)
         except (ConnectorError, CommandFailed, LeaseHeld) as error:
             raise Unhealthy(state, tuple(explain(error))) from error
         if state.generation is None and (seen is None or not seen.outputs):
@@ -143,7 +154,8 @@ class Resources:
             return None
         for sentence in seen.orders():
             self._listener(urn)(Notice(part=part.name, text=sentence))
-        now = State(id=_id(part, state.machine_id), inputs=_observed(state.inputs, seen), outputs=seen.outputs)
+        outputs = {**seen.outputs, **_owner(kind, state)}
+        now = State(id=_id(part, state.machine_id), inputs=_observed(state.inputs, seen), outputs=outputs)
         if seen.reasons:
             raise Unhealthy(now, seen.reasons)
         return now
@@ -155,9 +167,10 @@ class Resources:
         the next preview shows the same change again. (The Pulumi engine stores a partly failed update with the *new*
         inputs, whatever the provider answers: its pkg/resource/deploy/step.go, read 2026-11, 3.259.0.)
         """
-        part, context = as_part(kind, inputs), self._with(urn, inputs)
+        part, context = as_part(kind, inputs), self._with(urn, kind, inputs, old)
         try:
-            return self._verbs.converge(part, context, seen_generation=old.generation, machine_id=old.machine_id)
+            made = self._verbs.converge(part, context, seen_generation=old.generation, machine_id=old.machine_id)
+            return {**made, **_owner(kind, old)}
         except STOPPED_MIDWAY as error:
             if isinstance(error, Cancelled) or getattr(error, "old_serves", False):
                 raise
@@ -165,16 +178,18 @@ class Resources:
 
     def delete(self, urn: str, kind: str, state: State) -> None:
         """Take the part off its machine; what stays there on purpose is told."""
-        context = self._with(urn, state.inputs)
+        context = self._with(urn, kind, state.inputs, state)
         part = as_part(kind, state.inputs)
         for sentence in self._verbs.destroy(part, context, machine_id=state.machine_id):
             context.listen(Notice(part=part.name, text=sentence))
 
     def _foretell(self, urn: str, kind: str, inputs: Mapping[str, Any], old: State | None) -> None:
         """Tell what `converge` would do. Of what is created in any case, only that it stands already or would fail."""
-        part, context = as_part(kind, inputs), self._with(urn, inputs)
+        part, context = as_part(kind, inputs), self._with(urn, kind, inputs, old)
         try:
             seen = self._verbs.foresee(part, context, machine_id=old.machine_id if old else None)
+        except Owned:
+            raise
         except EnginehouseError as error:
             if old:
                 context.notice(part.name, f"{part.name}: not foreseen: {error}")
@@ -182,10 +197,31 @@ class Resources:
         if old or seen.stands or seen.effect is Effect.FAILS:
             context.notice(part.name, f"{part.name}: {seen}")
 
-    def _with(self, urn: str, inputs: Mapping[str, Any]) -> Context:
+    def _looking(self, urn: str, kind: str, state: State) -> Context:
+        """A look at another state's stack is refused once, at its host, and not by every part again."""
+        context = self._with(urn, kind, state.inputs, state)
+        return context if kind == _HOST else replace(context, claim=None)
+
+    def _with(self, urn: str, kind: str, inputs: Mapping[str, Any], old: State | None = None) -> Context:
         values = unsealed(inputs.get("secrets", {}))
         secrets = {name: Secret(value) for name, value in values.items() if value is not UNKNOWN}
-        return replace(self._context, listen=self._listener(urn), secrets=secrets)
+        claim = _claim(kind, inputs, old, takes_over=inputs["stack"] == self._takes_over)
+        return replace(self._context, listen=self._listener(urn), secrets=secrets, claim=claim)
+
+
+def _claim(kind: str, inputs: Mapping[str, Any], old: State | None, *, takes_over: bool) -> Claim | None:
+    """What the state knows of its claim. None where it knows the stack, but is from before there were claims."""
+    if kind == _HOST and old is None:
+        return Claim(id=None, takes_over=takes_over)
+    known = old.outputs.get("owner") if kind == _HOST and old else inputs.get("owner")
+    return Claim(id=known, takes_over=takes_over) if isinstance(known, str) else None
+
+
+def _owner(kind: str, old: State | None) -> dict[str, str]:
+    """The output of a host by which its state claims the stack: as it was, or a new one."""
+    if kind != _HOST:
+        return {}
+    return {"owner": (old.outputs.get("owner") if old else None) or uuid4().hex}
 
 
 def _id(part: Part, machine_id: str) -> str:

@@ -20,6 +20,7 @@ from enginehouse import converge
 from enginehouse.connectors import Connectors
 from enginehouse.converge import as_inputs
 from enginehouse.converge.events import Event, Notice
+from enginehouse.converge.owner import Claim
 from enginehouse.planner.codec import kind_of
 from enginehouse.planner.parts import (
     Client,
@@ -123,6 +124,7 @@ class World:
         )
         ready: Future[Resources] = Future()
         verbs = ScriptedConverge(self.folder)
+        self.claims = verbs.claims
         ready.set_result(Resources(context, verbs, lambda urn: lambda event: self.told.append((urn, event))))
         return Servicer(ready, self.cancelled.set)
 
@@ -336,6 +338,50 @@ def test_a_machine_that_does_not_answer_does_not_stop_a_preview(world: World) ->
     planned = world.update(made, REPLICA, changed(REPLICA, args={}), preview=True)
     assert to_plain(planned.properties)["generation"] is UNKNOWN
     assert [event.text for _, event in world.told] == ["chat-box-0: not foreseen: box does not answer"]
+
+
+def test_a_state_claims_its_stack_by_the_output_of_its_host(world: World) -> None:
+    """Made with the host, kept by everything after, and brought to converge by every other part."""
+    made = world.create(HOST)
+    owner = to_plain(made.properties)["owner"]
+    assert world.claims == [Claim(id=None)]
+    for kept in (world.update(made, HOST, HOST), world.update(made, HOST, HOST, preview=True), world.read(made, HOST)):
+        assert to_plain(kept.properties)["owner"] == owner
+    assert owner != to_plain(world.create(HOST).properties)["owner"], "another state has another id"
+    world.claims.clear()
+    part = world.create(REPLICA, owner=owner)
+    world.update(part, REPLICA, changed(REPLICA, args={}), owner=owner)
+    assert "owner" not in to_plain(part.properties)
+    assert world.claims == [Claim(id=owner), Claim(id=owner)]
+
+
+def test_a_state_from_before_there_were_owners_claims_nothing_and_gets_an_id(world: World) -> None:
+    made = world.create(HOST)
+    del made.properties.fields["owner"]
+    world.claims.clear()
+    assert to_plain(world.read(made, HOST).properties)["owner"]
+    world.update(world.create(REPLICA), REPLICA, changed(REPLICA, args={}))
+    assert set(world.claims) == {None}
+
+
+def test_a_look_is_refused_at_the_host_and_not_again_by_every_part(world: World) -> None:
+    host, part = world.create(HOST), world.create(REPLICA, owner="a")
+    world.claims.clear()
+    world.read(host, HOST)
+    world.read(part, REPLICA, owner="a")
+    assert [claim is None for claim in world.claims] == [False, True]
+
+
+def test_a_refused_preview_is_an_error(world: World) -> None:
+    """Where a machine that does not answer is only a notice."""
+    world.script(box={"owned": True})
+    with pytest.raises(Aborted, match="belongs to another Pulumi state"):
+        world.create(HOST, preview=True)
+
+
+def test_the_owner_is_no_difference(world: World) -> None:
+    request = pb.DiffRequest(urn=urn(REPLICA), old_inputs=wire(REPLICA), news=wire(REPLICA, owner="a"))
+    assert world.servicer.Diff(request, Call()).changes == pb.DiffResponse.DIFF_NONE
 
 
 def test_a_preview_of_an_update_promises_nothing_it_can_not_know(world: World) -> None:
