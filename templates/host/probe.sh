@@ -18,7 +18,7 @@ yes() { # NAME
 
 find_state() { # sets `state`
     if [ -n "${ENGINEHOUSE_STATE:-}" ]; then
-        state=$ENGINEHOUSE_STATE
+        state=${ENGINEHOUSE_STATE%"${ENGINEHOUSE_STATE##*[!/]}"}
     elif [ "$(id -u)" = 0 ]; then
         state=/var/lib/enginehouse
     else

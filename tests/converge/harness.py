@@ -109,6 +109,7 @@ class World:
     events: list[Event] = field(default_factory=list)
     on_event: Callable[[Event], None] = lambda event: None
     run_id: str = "run-1"
+    state_name: str = "s"
     claim: Claim | None = None
 
     def __post_init__(self) -> None:
@@ -146,7 +147,7 @@ class World:
 
     @property
     def state(self) -> Path:
-        return self.folder / "s"
+        return Path(f"{self.folder}/{self.state_name}")
 
     @property
     def stack(self) -> str:

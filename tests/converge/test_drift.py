@@ -314,9 +314,9 @@ BREAKS = {
         },
         done={"chat-box-0": ("waiting for the engine", "recording the release"), "endpoint": PROOF},
     ),
-    "a state folder that others can open": Break(
-        by=lambda w: w.state.chmod(0o755),
-        seen={"box": ("folders: STATE mode 755, not 700",)},
+    "a stack's folder that others can open": Break(
+        by=lambda w: w.place().chmod(0o755),
+        seen={"box": ("folders: STATE/STACK mode 755, not 700",)},
         done={"box": ("making folders", "recording the host")},
     ),
     "a second engine that nobody supervises": Break(
@@ -409,6 +409,7 @@ def wording(world: World) -> Callable[[str], str]:
         (r"process \d+", "process N"),
         (r" \(\d+ MiB needed, \d+ free\)", ""),
         (r"(release|configuration) [0-9a-f]{12}", r"\1 RELEASE"),
+        (re.escape(str(world.place())), "STATE/STACK"),
         (re.escape(str(world.state)), "STATE"),
         (rf"(chat-box-0[-/]|side ){old}\b", r"\1OLD"),
         (rf"(chat-box-0[-/]|side ){new}\b", r"\1NEW"),

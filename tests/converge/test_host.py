@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,72 @@ def test_a_state_folder_with_too_long_a_name_is_refused(world: World) -> None:
     part = replace(world.plan().hosts[0], name="box", stack="s" * 100)
     with pytest.raises(ConvergeFailed, match="too long a name"):
         world.converge(part)
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o2770])
+def test_a_state_folder_that_is_there_keeps_its_rights(world: World, mode: int) -> None:
+    """It may belong to a group or hold more than ours; what is made inside is for its owner alone."""
+    world.state.mkdir()
+    world.state.chmod(mode)
+    world.up()
+    world.settings["context"] = 1024
+    world.up()
+    assert stat.S_IMODE(world.state.stat().st_mode) == mode
+    inside = [path for path in world.state.rglob("*") if path.is_dir() and not path.is_symlink()]
+    assert {oct(stat.S_IMODE(path.stat().st_mode) & 0o777) for path in inside} == {"0o700"}
+    seen = world.observe(world.plan().hosts[0])
+    assert seen is not None
+    assert "drift" not in seen.inputs
+
+
+def test_a_state_folder_that_is_made_is_for_its_owner_alone(world: World) -> None:
+    """Under any umask."""
+    before = os.umask(0)
+    try:
+        world.converge(world.plan().hosts[0])
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(world.state.stat().st_mode) == 0o700
+
+
+def test_a_state_folder_with_blanks_and_signs_works(world: World) -> None:
+    """Everything that is not refused: up, nothing left to do, an edit, and away."""
+    odd = replace(world, state_name="s a-é_.+=~")
+    try:
+        odd.up()
+        before = odd.snapshot()
+        odd.up()
+        assert before == odd.snapshot()
+        odd.settings["context"] = 1024
+        odd.up()
+        assert odd.ask()[0] == 200
+        odd.down()
+        assert odd.processes() == {}
+    finally:
+        odd.kill_all()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["s'", 's"', "s%", "s $(touch x)", "s;x", "s ;x", "s\\", "s\nx", "s,x", "s*", "s#", "s{x}", "s`x`", "s&x", "s "],
+)
+def test_a_state_folder_with_other_signs_is_refused_in_one_sentence(world: World, name: str) -> None:
+    """Before anything is made, whatever a shell or a configuration would read in it."""
+    odd = replace(world, state_name=name)
+    for verb in (odd.converge, odd.observe):
+        with pytest.raises(ConvergeFailed) as failure:
+            verb(odd.plan().hosts[0])
+        assert "can't be the state folder" in str(failure.value)
+        assert failure.value.reasons[0].startswith("set ENGINEHOUSE_STATE to an absolute path of letters, digits")
+    assert not any(path.name.startswith("s") for path in world.folder.iterdir())
+
+
+def test_slashes_at_the_end_of_the_state_folder_mean_nothing(world: World) -> None:
+    """The same folder, so the same processes."""
+    world.converge(world.plan().hosts[0])
+    before = world.snapshot()
+    replace(world, state_name="s//").converge(world.plan().hosts[0])
+    assert before == world.snapshot()
 
 
 def test_the_supervisor_has_nothing_of_the_caller(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

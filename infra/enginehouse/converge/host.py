@@ -46,9 +46,9 @@ def steps(part: HostPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
 
 
 def folders(places: Places) -> tuple[str, ...]:
-    """Every folder the host part makes; all are for their owner alone."""
+    """Every folder the host part makes inside the state folder; all are for their owner alone."""
     inner = tuple(f"{places.part}/{name}" for name in ("log", "run", "programs"))
-    return (places.state, f"{places.state}/host", f"{places.state}/weights", places.stack_folder, places.part, *inner)
+    return (f"{places.state}/host", f"{places.state}/weights", places.stack_folder, places.part, *inner)
 
 
 def version_of(text: str) -> str:
@@ -101,7 +101,7 @@ def _files(part: HostPart, places: Places, facts: Facts, secrets: Mapping[str, S
 
 def _folders(places: Places, facts: Facts, wrong: tuple[Placed, ...]) -> Iterator[Step]:
     if _wrong_folders(places, facts):
-        yield Sh(title="making folders", script=scripts.make_folders(folders(places)))
+        yield Sh(title="making folders", script=scripts.make_folders(places.state, folders(places)))
     if facts.machine is None:
         yield Sh(title="giving the machine an id", script=scripts.write_machine_id(places.state))
     if wrong:
@@ -115,7 +115,7 @@ def _wrong_folders(places: Places, facts: Facts) -> dict[str, str]:
     return {
         folder: f"mode {mode}, not {_OURS_ALONE}" if mode else "missing on the machine"
         for folder, mode in modes.items()
-        if mode != _OURS_ALONE
+        if (mode or "")[-3:] != _OURS_ALONE  # a set-group-id bit is inherited from the state folder
     }
 
 

@@ -107,8 +107,7 @@ def keeper(state_folder: str, note: Note, lease_wait_s: int, busy_wait_s: int) -
     state, mine = shlex.quote(state_folder), shlex.quote(_line(note))
     return f"""set -eu
 command -v flock >/dev/null || {{ echo no-flock; exit; }}
-mkdir -p {state}
-mkdir -p -m 700 {state}/host
+mkdir -p -m 700 {state} {state}/host
 cd {state}/host
 umask 077
 say() {{ printf '%s %s\\n' "$1" "$2"; }}

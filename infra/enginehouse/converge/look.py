@@ -5,6 +5,7 @@ from __future__ import annotations
 from enginehouse.connectors.base import Connector
 from enginehouse.converge.facts import Facts, parse
 from enginehouse.converge.owner import Claim, check_owner
+from enginehouse.converge.places import check_state
 from enginehouse.converge.probe import probe
 from enginehouse.errors import Frozen, WrongMachine
 from enginehouse.planner.parts import Part
@@ -17,10 +18,11 @@ def look(part: Part, connector: Connector, machine_id: str | None = None, claim:
     """The part's facts.
 
     Raises `WrongMachine` if another machine answers than the caller or the manifest knows, and `Owned` if the stack
-    belongs to another state than the caller claims it for.
+    belongs to another state than the caller claims it for; `ConvergeFailed` if its state folder can't be one.
     """
     result = connector.run(probe(part), deadline_s=PROBE_S).check(f"{connector.host}: looking at {part.name}")
     facts = parse(result.stdout, part.stack)
+    check_state(part.host, facts.state)
     known = machine_id or (facts.manifest.machine if facts.manifest else None)
     if known and facts.machine != known:
         raise WrongMachine(

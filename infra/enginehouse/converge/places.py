@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+from enginehouse.errors import ConvergeFailed
 from enginehouse.planner.parts import Part, Side
 
 SUPERVISOR = "supervisor"
@@ -11,6 +13,20 @@ SUPERVISOR = "supervisor"
 GATEWAY = "gateway"
 LONGEST_SOCKET_PATH = 107
 """Bytes of a unix socket's path (Linux: `sun_path` holds 108 with the final NUL)."""
+_STATE = re.compile(r"/[\w .+=~/-]+")
+"""What a state folder may be called: the path stands in configurations of the supervisor and of HAProxy, which have no
+way to write some other characters (measured 2026-11, supervisor 4.3.0, HAProxy 2.8.25: `'`, `%`, `$` and `,` fail)."""
+
+
+def check_state(host: str, state: str) -> None:
+    """Raises `ConvergeFailed` if nothing can be kept in a folder of that name."""
+    if not _STATE.fullmatch(state) or state.endswith(" "):
+        raise ConvergeFailed(
+            f"{host}: {state!r} can't be the state folder",
+            reasons=(
+                "set ENGINEHOUSE_STATE to an absolute path of letters, digits, blanks and the signs . _ - + = ~ /",
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,10 +26,10 @@ def place(
     return change(*commands, *then), (data for _, data in contents)
 
 
-def make_folders(folders: Iterable[str]) -> str:
-    """Folders for their owner alone, also where they exist with other rights."""
+def make_folders(state: str, folders: Iterable[str]) -> str:
+    """The state folder, whose rights stay if it is there, and `folders` inside for their owner alone in any case."""
     quoted = " ".join(shlex.quote(folder) for folder in folders)
-    return change(f"mkdir -p {quoted}", f"chmod 700 {quoted}")
+    return change(f"mkdir -p {shlex.quote(state)} {quoted}", f"chmod 700 {quoted}")
 
 
 def write_machine_id(state: str) -> str:

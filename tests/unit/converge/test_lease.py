@@ -101,7 +101,7 @@ def test_a_lease_is_signed_while_it_is_held(connector: Connector, state: str) ->
     assert '"run": "ada-1", "who": "ada@desk", "door": "rollout", "since": "2026-11-24T12:30:00+00:00"' in text
     assert f'"controller": "process {os.getpid()} on ' in text
     assert modes == {"lease": 0o600, "lease.note": 0o600, "busy": 0o600}
-    assert stat.S_IMODE(Path(state).stat().st_mode) == 0o755
+    assert stat.S_IMODE(Path(state).stat().st_mode) == 0o700
     assert stat.S_IMODE(Path(state, "host").stat().st_mode) == 0o700
     assert not note_file(state).exists()
 
