@@ -271,7 +271,9 @@ def _undo_stop(replica: Replica, old: Runner, first: tuple[Step, ...]) -> tuple[
     start = _program(old, f"starting release {old.process.release} again", file)
     ready = _become_ready(replica, old, f"side {old.side}")
     traffic = _give_traffic(replica, old, "giving it the traffic", wait=False)
-    return (*(Undo(of=first[-1], step=step) for step in (start, ready)), *(Undo(of=first[0], step=s) for s in traffic))
+    # One that had no traffic gets it only together with its proof.
+    of = first[0] if replica.takes_traffic(old) else first[-1]
+    return (*(Undo(of=first[-1], step=step) for step in (start, ready)), *(Undo(of=of, step=step) for step in traffic))
 
 
 def _drain_and_stop(replica: Replica, runner: Runner, why: str) -> tuple[Step, ...]:
