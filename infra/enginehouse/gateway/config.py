@@ -25,7 +25,10 @@ SECRET_MODE = 0o600
 
 
 def files(part: GatewayPart) -> tuple[File, ...]:
-    """Every file of the gateway's release. All of them take effect by a reload; none restarts a stream."""
+    """Every file of the gateway's release. All of them take effect by a reload; none restarts a stream.
+
+    The order of clients and backends in a stack file is in none of them, so that a reordering is no change.
+    """
     return (
         _file(CONFIG, _config(part)),
         _file("hold.lua", render("haproxy/hold.lua")),
@@ -45,8 +48,8 @@ def _config(part: GatewayPart) -> str:
         metrics_bind=_bind("127.0.0.1", part.metrics_port),
         client=PUBLIC_CLIENT if part.public else None,
         only_backend=part.backends[0].name if len(part.backends) == 1 else None,
-        backends=[_backend(backend) for backend in part.backends],
-        splits=[_split(route) for route in part.routes if len(route.shares) > 1],
+        backends=[_backend(backend) for backend in sorted(part.backends, key=lambda b: b.name)],
+        splits=[_split(route) for route in sorted(part.routes, key=lambda r: r.names) if len(route.shares) > 1],
         log_format=log_format(),
         limits=part.limits,
         hold_ms=part.limits.queue_s * 1000,
@@ -94,7 +97,8 @@ def _models(routes: Iterable[Route]) -> str:
 
 
 def _lines(lines: Iterable[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
+    """HAProxy looks words up in maps; their order means nothing."""
+    return "".join(f"{line}\n" for line in sorted(lines))
 
 
 def _file(path: str, content: str, *, mode: int = 0o640) -> File:

@@ -1,7 +1,7 @@
 """What differs between two sets of a part's inputs, by the smallest things that changed. Pure.
 
-A difference is a path such as `args.ctx-size` or `clients[1].secrets[0]`. Rendered files follow from the rest, so they
-are named only when nothing else explains the change.
+A difference is a path such as `args.ctx-size` or `clients.demo.concurrent`. Rendered files follow from the rest, so
+they are named only when nothing else explains the change.
 """
 
 from __future__ import annotations

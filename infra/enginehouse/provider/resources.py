@@ -33,6 +33,7 @@ from enginehouse.errors import (
     explain,
 )
 from enginehouse.planner.codec import KINDS
+from enginehouse.planner.diff import path_text
 from enginehouse.planner.digests import release_id
 from enginehouse.planner.parts import EndpointPart, GatewayPart, Part, ReplicaPart
 from enginehouse.provider.wire import UNKNOWN, unsealed
@@ -248,10 +249,12 @@ def _failures(kind: str, inputs: Mapping[str, Any]) -> Iterator[Failure]:
 
 def _secretless(part: GatewayPart | EndpointPart, inputs: Mapping[str, Any]) -> Iterator[Failure]:
     known = inputs.get("secrets", {})
-    for index, client in enumerate(part.clients):
+    for client in part.clients:
         for name in client.secrets:
             if name not in known:
-                yield Failure(property=f"clients[{index}].secrets", reason=f"the secret {name!r} has no value")
+                yield Failure(
+                    property=path_text(("clients", client.name, "secrets")), reason=f"the secret {name!r} has no value"
+                )
 
 
 def _derivable(part: Part) -> dict[str, Any]:

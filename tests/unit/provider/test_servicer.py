@@ -424,7 +424,7 @@ def test_check_never_names_a_property_with_a_secret_in_it(world: World) -> None:
     """The Pulumi engine prints the value of the property that a failure names."""
     inputs = {**as_inputs(ENDPOINT), "secrets": {"other": Hidden(POISON)}}
     (failure,) = world.check(ENDPOINT, inputs).failures
-    assert (failure.property, failure.reason) == ("clients[0].secrets", "the secret 'key-demo' has no value")
+    assert (failure.property, failure.reason) == ("clients.demo.secrets", "the secret 'key-demo' has no value")
     assert POISON not in str(failure)
 
 
