@@ -104,6 +104,7 @@ def _look(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
                 arguments.part,
                 lines=arguments.lines,
                 forever=arguments.follow,
+                hung=arguments.hung,
                 show=terminal.show,
                 progress=terminal.progress,
             )

@@ -17,6 +17,11 @@ last() { # FILE LINES
     tail -n "$2" "$1" 2>/dev/null || :
 }
 
+before_hang() { # LOG_FOLDER LINES
+    newest=$(ls "$1" 2>/dev/null | grep '^hang-.*\.log$' | sort | tail -n 1)
+    [ -z "$newest" ] || tail -n "$2" "$1/$newest"
+}
+
 follow() { # FILE LINES: by its name, so that the file that takes its place is followed, too
     before "$@"
     exec tail -n "$2" -F "$1" 2>/dev/null

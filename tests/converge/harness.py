@@ -52,6 +52,7 @@ SETTINGS: Mapping[str, Any] = {
     "source": "upload://model.gguf",
     "ready_within_s": 20,
     "drain_s": 20,
+    "hang_after_s": None,
     "options": {},
     "secrets": ["key-demo"],
     "limits": {},
@@ -59,7 +60,8 @@ SETTINGS: Mapping[str, Any] = {
     "front": {},
     "behind": {},
 }
-"""`front` and `behind`: further deployments before and after the one, by name, with what differs from these."""
+"""`hang_after_s` may be shorter than in a stack file. `front` and `behind`: further deployments before and after the
+one, by name, with what differs from these."""
 
 
 class Recorder:
@@ -160,7 +162,10 @@ class World:
     def plan(self) -> Plan:
         loaded = load_text(self.yaml(), name=self.stack, display="stack.yaml")
         assert loaded.spec is not None, loaded.diagnostics
-        return plan(loaded.spec, self.lock)
+        made = plan(loaded.spec, self.lock)
+        return replace(
+            made, replicas=tuple(replace(r, hang_after_s=self.settings["hang_after_s"]) for r in made.replicas)
+        )
 
     def replica(self, index: int = 0) -> ReplicaPart:
         return self.plan().replicas[index]
@@ -347,7 +352,10 @@ class World:
             "context_tokens": s["context"],
             "slots": s["slots"],
             "options": s["options"],
-            "health": {"ready_within_s": s["ready_within_s"], "drain_s": s["drain_s"]},
+            "health": {
+                "ready_within_s": s["ready_within_s"],
+                "drain_s": s["drain_s"],
+            },
             **({"renamed_from": s["renamed_from"]} if s["renamed_from"] else {}),
         }
 

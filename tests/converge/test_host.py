@@ -132,7 +132,13 @@ def test_kill_of_the_supervisor_is_seen_and_healed_without_a_second_engine(runni
     assert observed.inputs == {**as_inputs(running.plan().hosts[0]), "running": False}
     running.up()
     marks = sorted(running.processes().values())
-    assert marks == ["box/supervisor", f"chat-box-0/{running.side}", "gateway-box/gateway", "gateway-box/gateway"]
+    assert marks == [
+        "box/supervisor",
+        "box/watchdog",
+        f"chat-box-0/{running.side}",
+        "gateway-box/gateway",
+        "gateway-box/gateway",
+    ]
     assert not orphans & set(running.processes())
     assert running.ask()[0] == 200
 

@@ -120,7 +120,7 @@ def test_a_first_release_that_fails_leaves_nothing_running(world: World) -> None
     with pytest.raises(ConvergeFailed) as failure:
         world.converge(part)
     assert not failure.value.old_serves
-    assert set(world.processes().values()) == {"box/supervisor"}
+    assert set(world.processes().values()) == {"box/supervisor", "box/watchdog"}
 
 
 def test_a_wish_to_stop_is_heard_while_waiting(running: World) -> None:
@@ -318,7 +318,7 @@ def test_a_drain_that_takes_too_long_is_cut_and_told(running: World) -> None:
     running.write_model({"token_s": 0.1})
     running.up()
     running.settings |= {"drain_s": 1, "context": 1024}
-    with load(running, clients=2, repeat=16) as count:
+    with load(running, clients=2, repeat=24) as count:
         running.wait_until(lambda: running.connections(running.serving_port) > 1)
         running.converge(running.replica())
     assert any("are cut off" in text for text in running.texts())

@@ -2,7 +2,8 @@
 
 Its model file is JSON and says how it behaves:
 {"load_s": 0.5, "exit_after_load": 3, "last_words": "no", "text": "", "token_s": 0.05, "status": 500}, and ended by
-signals: {"killed_after_load": "SIGKILL", "killed_at_completion": "SIGSEGV"}.
+signals: {"killed_after_load": "SIGKILL", "killed_at_completion": "SIGSEGV"}. {"queue": true}: no more than `parallel`
+requests at once. From SIGUSR1 on it hangs: health answers, completions and metrics do not.
 It proves what converge does with an engine's process, port, health and exit. It proves nothing about inference.
 Strict: an unknown flag is an error, as in the real one.
 """
@@ -37,7 +38,11 @@ class Engine:
         self.behaviour: dict[str, Any] = json.loads(Path(options.model).read_text())
         self.loaded = threading.Event()
         self.busy = 0
+        self.decoded = 0
         self.lock = threading.Lock()
+        self.slots = threading.Semaphore(int(options.parallel) if self.behaviour.get("queue") else 1000)
+        self.turns = threading.Event()
+        self.turns.set()
 
     def load(self) -> None:
         time.sleep(self.behaviour.get("load_s", 0.0))
@@ -53,6 +58,13 @@ class Engine:
         if when in self.behaviour:
             signal.raise_signal(signal.Signals[self.behaviour[when]])
 
+    def decode(self) -> None:
+        """One step of work; never over while it hangs."""
+        time.sleep(self.behaviour.get("token_s", 0.0))
+        self.turns.wait()
+        with self.lock:
+            self.decoded += 1
+
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -61,6 +73,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if not self.server.engine.loaded.is_set():
             self._send(503, {"error": {"message": "Loading model"}})
+        elif self.path == "/metrics":
+            self.server.engine.turns.wait()
+            text = "# TYPE llamacpp:n_decode_total counter\nllamacpp:n_decode_total {}\nllamacpp:other 0\n"
+            self._send_text(200, text.format(self.server.engine.decoded), "text/plain")
         else:
             self._send(200, {"status": "ok"})
 
@@ -70,7 +86,8 @@ class Handler(BaseHTTPRequestHandler):
         with engine.lock:
             engine.busy += 1
         try:
-            self._complete(request, engine.behaviour)
+            with engine.slots:
+                self._complete(request, engine.behaviour)
         finally:
             with engine.lock:
                 engine.busy -= 1
@@ -84,7 +101,8 @@ class Handler(BaseHTTPRequestHandler):
         if request.get("stream"):
             self._stream(pieces, behaviour)
             return
-        time.sleep(behaviour.get("token_s", 0.0) * len(pieces))
+        for _ in pieces or [""]:
+            self.server.engine.decode()
         message = {"role": "assistant", "content": "".join(pieces)}
         self._send(200, {"choices": [{"message": message}], "served_by": self.server.engine.options.ctx_size})
 
@@ -94,15 +112,18 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         for piece in pieces:
-            time.sleep(behaviour.get("token_s", 0.0))
+            self.server.engine.decode()
             self.wfile.write(b"data: " + json.dumps({"choices": [{"delta": {"content": piece}}]}).encode() + b"\n\n")
         self.wfile.write(b"data: [DONE]\n\n")
         self.close_connection = True
 
     def _send(self, status: int, body: dict[str, Any]) -> None:
-        data = json.dumps(body).encode()
+        self._send_text(status, json.dumps(body), "application/json")
+
+    def _send_text(self, status: int, text: str, kind: str) -> None:
+        data = text.encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -118,6 +139,9 @@ class Server(ThreadingHTTPServer):
         self.engine = engine
         super().__init__((engine.options.host, int(engine.options.port)), Handler)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that left is no news; a traceback would become the engine's last words."""
+
 
 def main() -> None:
     if sys.argv[1:] == ["--version"]:
@@ -126,11 +150,12 @@ def main() -> None:
     engine = Engine(arguments(sys.argv[1:]))
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        """Idle: at once. With a request in progress: never, as was measured with the real one."""
-        if engine.busy == 0:
+        """Idle: at once. With a request in progress: never, as measured with the real one. Hanging: at once again."""
+        if engine.busy == 0 or not engine.turns.is_set():
             os._exit(0)
 
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGUSR1, lambda _signal, _frame: engine.turns.clear())
     threading.Thread(target=engine.load, daemon=True).start()
     Server(engine).serve_forever()
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from enginehouse.converge.hangs import Hangs, Hung, hangs, hung
 from enginehouse.converge.manifest import Damaged, Manifest, from_json
 from enginehouse.converge.owner import Owner
 from enginehouse.converge.owner import from_json as owner_from_json
@@ -93,6 +94,11 @@ class Facts:
     """Replica only, also if it was given under the former name."""
     drained_others: Mapping[str, Order] = field(default_factory=dict)
     """Drained replicas that this part depends on, by part name."""
+    hung: Hung | None = None
+    """Replica only: its engine hangs, as the watchdog says."""
+    hangs: Hangs | None = None
+    hung_others: Mapping[str, Hung] = field(default_factory=dict)
+    """Replicas that this part depends on and whose engine hangs, by part name."""
     files: Mapping[str, Stored] = field(default_factory=dict)
     """Absolute path to what is stored there."""
     processes: tuple[Process, ...] = ()
@@ -147,6 +153,9 @@ def parse(text: str, stack: str) -> Facts:
         frozen=_order(values.get("frozen")),
         drained=drained,
         drained_others={name: order_from_json(value) for name, value in _of_others("drained", values)},
+        hung=hung(values.get("hung")),
+        hangs=hangs(values.get("hangs")),
+        hung_others={name: found for name, value in _of_others("hung", values) if (found := hung(value))},
         files=dict(_files(values.get("files", ""))),
         processes=tuple(_processes(values.get("processes", ""), stack)),
         listeners={found.port: found for found in _listeners(values.get("listeners", ""))},

@@ -99,7 +99,14 @@ def _wanted_server(seat: Seat, server: Server, facts: Facts) -> ServerState:
         return ServerState.READY if row and row.is_usable() else ServerState.MAINT
     if manifest.side is not server.side:
         return ServerState.MAINT
+    if server.replica in facts.hung_others:
+        return _of_hung(_rows(facts).get(seat))
     return ServerState.DRAIN if server.replica in facts.drained_others else ServerState.READY
+
+
+def _of_hung(row: ServerRow | None) -> ServerState:
+    """Taking and giving it traffic is the business of whoever heals it, so it is left as it is, or gets none."""
+    return ServerState.READY if row and state_of(row) is ServerState.READY else ServerState.DRAIN
 
 
 def leave(part: GatewayPart, facts: Facts) -> tuple[Step, ...]:

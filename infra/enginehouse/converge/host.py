@@ -6,10 +6,21 @@ import re
 from collections.abc import Iterator, Mapping
 
 import enginehouse.converge.scripts as scripts
+import enginehouse.converge.watch as watch
 from enginehouse.converge.facts import Facts
-from enginehouse.converge.places import LONGEST_SOCKET_PATH, SUPERVISOR, Places
+from enginehouse.converge.places import LONGEST_SOCKET_PATH, SUPERVISOR, WATCHDOG, Places
 from enginehouse.converge.programs import PRIVATE, placed
-from enginehouse.converge.steps import Effect, Place, Placed, Sh, Step, Steps, WriteManifest, wrong_files
+from enginehouse.converge.steps import (
+    Effect,
+    Place,
+    Placed,
+    Sh,
+    StartProgram,
+    Step,
+    Steps,
+    WriteManifest,
+    wrong_files,
+)
 from enginehouse.converge.wire import DRIFT
 from enginehouse.errors import ConvergeFailed
 from enginehouse.planner.parts import HostPart
@@ -36,7 +47,7 @@ def steps(part: HostPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     files = _files(part, places, facts, secrets)
     wrong = wrong_files(files, facts.files)
     stage = tuple(_folders(places, facts, wrong))
-    activate = tuple(_supervisor(part, places, facts))
+    activate = (*_supervisor(part, places, facts), *_watchdog(part, places, facts, wrong))
     if not stage and not activate and facts.manifest and facts.manifest.records(part):
         return Steps(reason="the machine is ready and its supervisor runs")
     tools = "".join(tool.line() for tool in facts.tools.values())
@@ -96,7 +107,8 @@ def _files(part: HostPart, places: Places, facts: Facts, secrets: Mapping[str, S
     user = facts.texts.get("user", "")
     text = render("supervisor/supervisord.conf.j2", stack=part.stack, host=part.host, folder=places.part, user=user)
     own = Placed(path=f"{places.part}/supervisord.conf", content=text, mode=PRIVATE)
-    return (own, *placed(part.files, places.part, {"state": places.state, "part": places.part}, secrets))
+    more = placed(part.files, places.part, {"state": places.state, "part": places.part}, secrets)
+    return (own, *more, *watch.program(part, places))
 
 
 def _folders(places: Places, facts: Facts, wrong: tuple[Placed, ...]) -> Iterator[Step]:
@@ -105,7 +117,7 @@ def _folders(places: Places, facts: Facts, wrong: tuple[Placed, ...]) -> Iterato
     if facts.machine is None:
         yield Sh(title="giving the machine an id", script=scripts.write_machine_id(places.state))
     if wrong:
-        yield Place(title="writing the supervisor's configuration", files=wrong)
+        yield Place(title="writing the files of supervisor and watchdog", files=wrong)
 
 
 def _wrong_folders(places: Places, facts: Facts) -> dict[str, str]:
@@ -120,7 +132,7 @@ def _wrong_folders(places: Places, facts: Facts) -> dict[str, str]:
 
 
 def _supervisor(part: HostPart, places: Places, facts: Facts) -> Iterator[Step]:
-    answers = facts.supervisor is not None and "socket" in facts.texts
+    answers = _supervises(facts)
     if stray := [process.pid for process in (facts.orphans() if answers else facts.processes)]:
         lost = facts.supervisor is not None and not answers
         what = "a supervisor whose socket is gone" if lost else "programs whose supervisor is gone"
@@ -131,6 +143,22 @@ def _supervisor(part: HostPart, places: Places, facts: Facts) -> Iterator[Step]:
         )
     if not answers:
         yield Sh(title="starting the supervisor", script=_start(part, places, facts))
+
+
+def _watchdog(part: HostPart, places: Places, facts: Facts, wrong: tuple[Placed, ...]) -> Iterator[Step]:
+    """A supervisor that is started finds it among its programs; one that runs has to be told."""
+    files = watch.program(part, places)
+    if _supervises(facts) and (not _watches(part, facts) or set(files) & set(wrong)):
+        yield StartProgram(title="starting the watchdog", program=WATCHDOG, file=files[-1], folders=())
+
+
+def _supervises(facts: Facts) -> bool:
+    """Whether the supervisor runs and can be talked to."""
+    return facts.supervisor is not None and "socket" in facts.texts
+
+
+def _watches(part: HostPart, facts: Facts) -> bool:
+    return facts.running(f"{part.name}/{WATCHDOG}") is not None
 
 
 def _start(part: HostPart, places: Places, facts: Facts) -> str:
@@ -159,9 +187,11 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def differences(part: HostPart, facts: Facts) -> dict[str, object]:
     """Inputs that differ on the machine."""
-    if facts.supervisor is None or "socket" not in facts.texts:
+    if not _supervises(facts):
         return {"running": False}
     drift: dict[str, object] = {}
+    if not _watches(part, facts):
+        drift["watchdog"] = "does not run"
     if wrong := _wrong_folders(Places.of(part, facts.state), facts):
         drift["folders"] = wrong
     if orphans := facts.orphans():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from enginehouse.converge import endpoint, gateway, host, proof, replica, weights
+from enginehouse.converge import endpoint, gateway, host, proof, replica, symptoms, weights
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.manifest import Manifest
 from enginehouse.converge.places import GATEWAY
@@ -101,8 +101,8 @@ KINDS: Mapping[type[Part], Kind] = {
         steps=replica.steps,
         foreseen=replica.foreseen,
         outputs=_replica_outputs,
-        differences=replica.differences,
-        complaints=lambda part, facts, secrets: replica.complaints(part, facts),
+        differences=symptoms.differences,
+        complaints=lambda part, facts, secrets: symptoms.complaints(part, facts),
         leave=replica.leave,
         stays=_nothing,
     ),

@@ -24,6 +24,11 @@ def last_lines(part: Part, lines: int) -> str:
     return _script(part, f"last {_log(part)} {lines}")
 
 
+def before_hang(part: ReplicaPart, lines: int) -> str:
+    """The script that prints the last lines that the watchdog kept when the replica's engine hung last."""
+    return _script(part, f"before_hang {Places.of(part, STATE).part}/log {lines}")
+
+
 def following(part: Part, lines: int) -> tuple[str, ...]:
     """Scripts that together print the same and then every new line, without end.
 

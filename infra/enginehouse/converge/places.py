@@ -11,6 +11,8 @@ from enginehouse.planner.parts import Part, Side
 SUPERVISOR = "supervisor"
 """The supervisor's own program mark, beside the parts' sides."""
 GATEWAY = "gateway"
+WATCHDOG = "watchdog"
+"""The watchdog's program, and its mark."""
 LONGEST_SOCKET_PATH = 107
 """Bytes of a unix socket's path (Linux: `sun_path` holds 108 with the final NUL)."""
 _STATE = re.compile(r"/[\w .+=~/-]+")
@@ -65,6 +67,21 @@ class Places:
     def drained(self) -> str:
         """The standing order that a replica gets no requests."""
         return f"{self.part}/drained.json"
+
+    @property
+    def watch(self) -> str:
+        """What the watchdog is told of a replica."""
+        return f"{self.part}/watch"
+
+    @property
+    def hung(self) -> str:
+        """There while the watchdog knows that a replica's engine hangs, and until it is known to work again."""
+        return f"{self.part}/run/hung"
+
+    @property
+    def hangs(self) -> str:
+        """How often that was so."""
+        return f"{self.part}/run/hangs"
 
     @property
     def frozen(self) -> str:

@@ -97,6 +97,8 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
     ports = " ".join(str(port) for port in part.ports.values())
     gateway = places.other(part.gateway.part)
     yield f"text_of drained {places.drained}"
+    yield f"text_of hung {places.hung}"
+    yield f"text_of hangs {places.hangs}"
     if part.renamed_from:
         yield f"text_of former_drained {places.other(part.renamed_from).drained}"
     yield f"files_below {places.part} {' '.join(programs)}"
@@ -131,9 +133,10 @@ def _endpoint(part: EndpointPart) -> Iterator[str]:
 
 
 def _of_other(places: Places, name: str) -> Iterator[str]:
-    """Another part's manifest, and whether it is drained."""
+    """Another part's manifest, and whether it is drained or hangs."""
     yield f"text_of manifest.{name} {places.other(name).manifest}"
     yield f"text_of drained.{name} {places.other(name).drained}"
+    yield f"text_of hung.{name} {places.other(name).hung}"
 
 
 def _host_folders(places: Places) -> tuple[str, ...]:

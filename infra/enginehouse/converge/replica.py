@@ -34,7 +34,6 @@ from enginehouse.converge.steps import (
     wrong_files,
 )
 from enginehouse.converge.weights import is_verified
-from enginehouse.converge.wire import DRIFT
 from enginehouse.errors import ConvergeFailed
 from enginehouse.gateway.runtime import ServerState
 from enginehouse.planner.parts import ReplicaPart, Side
@@ -73,9 +72,10 @@ def drain(part: ReplicaPart, facts: Facts, *, wait: bool) -> tuple[Step, ...]:
 
 
 def undrain(part: ReplicaPart, facts: Facts) -> tuple[Step, ...]:
-    """What gives the traffic back to the side that runs, if one does and has a place at the gateway."""
+    """What gives the traffic back to the side that runs, if one does that does not hang and the gateway knows."""
     replica = Replica(part, facts, {})
-    return tuple(step for runner in replica.running()[:1] for step in _put_to_work(replica, runner, known=True))
+    working = [runner for runner in replica.running()[:1] if not runner.hangs]
+    return tuple(step for runner in working for step in _put_to_work(replica, runner, known=True))
 
 
 def last_of_its_backend(part: ReplicaPart, facts: Facts) -> bool:
@@ -93,27 +93,6 @@ def leave(part: ReplicaPart, facts: Facts) -> tuple[Step, ...]:
     ends = [step for runner in running for step in _retire(replica, runner)]
     idle = [runner for side in Side if (runner := replica.runner(side)).process is None]
     return (*ends, *(_forget(replica, runner) for runner in idle if runner.file in facts.files))
-
-
-def differences(part: ReplicaPart, facts: Facts) -> dict[str, object]:
-    """Inputs that differ on the machine."""
-    found: dict[str, object] = {}
-    if facts.manifest and not facts.running(f"{part.name}/{facts.manifest.side}"):
-        found["running"] = False
-    if not is_verified(part.weights, facts, "weights"):
-        found[DRIFT] = {"weights": "missing or altered on the machine"}
-    return found
-
-
-def complaints(part: ReplicaPart, facts: Facts) -> tuple[str, ...]:
-    """Why the replica can't do its work right now, as sentences."""
-    side = facts.manifest.side if facts.manifest else None
-    if side is None or not facts.running(f"{part.name}/{side}"):
-        return ("the engine does not run",)
-    status = facts.health.get(part.ports[side], 0)
-    if status != 200:
-        return (f"the engine is not ready (health: {status or 'no answer'})",)
-    return ()
 
 
 def _check_ground(replica: Replica) -> None:
@@ -140,7 +119,7 @@ def _keep(replica: Replica, serving: Runner) -> Steps:
     others = [runner for runner in replica.running() if runner != serving]
     left, leaving = _split(replica, serving, others)
     now += [step for runner in leaving for step in _retire(replica, runner)]
-    if not now and known and manifest and manifest.records(replica.part):
+    if not now and known and manifest and manifest.records(replica.part) and not _unwatched(replica, serving):
         return Steps(reason=f"release {replica.release} serves on side {serving.side}")
     runs_on = f"release {replica.release} runs on as it is on side {serving.side}"
     effect, more = (Effect.TRAFFIC, f"; {', '.join(step.title for step in now)}") if now else (Effect.RECORD, "")
@@ -149,7 +128,7 @@ def _keep(replica: Replica, serving: Runner) -> Steps:
 
 def _put_to_work(replica: Replica, serving: Runner, *, known: bool) -> Iterator[Step]:
     """See that it is ready, which goes without saying of one that is `known`, and has the traffic it shall have."""
-    if not known or replica.facts.health.get(serving.port) != 200:
+    if not known or replica.facts.hung or replica.facts.health.get(serving.port) != 200:
         yield _become_ready(replica, serving, "waiting for the engine")
     if replica.facts.drained and (seats := _with_traffic(replica)):
         yield _pause(replica, seats, f"taking the traffic from it (drained {replica.facts.drained})")
@@ -178,6 +157,9 @@ def _meaning(replica: Replica, old: Runner | None, target: Runner) -> tuple[Effe
     start, ready = (f"release {replica.release} {does} on side {target.side}" for does in ("starts", "is ready"))
     if old is None:
         return Effect.START, f"nothing of it runs; {start}"
+    if old.hangs:
+        effect = Effect.RESTART_BESIDE if _fits_beside(replica) else Effect.RESTART_PAUSED
+        return effect, f"the engine {replica.facts.hung}; what it works on is lost, requests wait until {ready}"
     if _fits_beside(replica):
         return Effect.RESTART_BESIDE, f"{start} beside the running one ({_numbers(replica)}); no request waits"
     why = f"no room for a second engine ({_numbers(replica)})"
@@ -231,7 +213,7 @@ def _switch(replica: Replica, old: Runner, target: Runner) -> Activation:
     if _fits_beside(replica):
         start = _start(replica, target, f"{title} beside the running one ({numbers})")
         back = _undo_start(replica, target, start)
-        return Activation(title=title, forward=(*clear, *start), back=back, old_serves=True)
+        return Activation(title=title, forward=(*clear, *start), back=back, old_serves=not old.hangs)
     first = _pause_and_stop(replica, old, f"no room for a second engine: {numbers}")
     start = _start(replica, target, title)
     back = (*_undo_start(replica, target, start), *_undo_stop(replica, old, first))
@@ -271,12 +253,15 @@ def _undo_stop(replica: Replica, old: Runner, first: tuple[Step, ...]) -> tuple[
     start = _program(old, f"starting release {old.process.release} again", file)
     ready = _become_ready(replica, old, f"side {old.side}")
     traffic = _give_traffic(replica, old, "giving it the traffic", wait=False)
-    # One that had no traffic gets it only together with its proof.
-    of = first[0] if replica.takes_traffic(old) else first[-1]
+    # One that had no traffic, or hangs, gets it only together with its proof.
+    of = first[0] if replica.takes_traffic(old) and not old.hangs else first[-1]
     return (*(Undo(of=first[-1], step=step) for step in (start, ready)), *(Undo(of=of, step=step) for step in traffic))
 
 
 def _drain_and_stop(replica: Replica, runner: Runner, why: str) -> tuple[Step, ...]:
+    """One that hangs finishes nothing, so nobody waits for it."""
+    if runner.hangs:
+        return _stop(replica, runner)
     drain = _at_gateway(replica, runner, ServerState.DRAIN, f"draining side {runner.side} ({why})")
     return (*drain, *((_idle(runner),) if drain else ()), *_stop(replica, runner))
 
@@ -286,7 +271,8 @@ def _pause_and_stop(replica: Replica, runner: Runner, why: str) -> tuple[Step, .
     stop = StopProgram(title=f"stopping {runner.program}", program=runner.program, file=runner.file)
     if runner.seat is None:
         return (stop,)
-    return (_pause(replica, (runner.seat,), f"holding requests back ({why})"), _idle(runner), stop)
+    wait = () if runner.hangs else (_idle(runner),)
+    return (_pause(replica, (runner.seat,), f"holding requests back ({why})"), *wait, stop)
 
 
 def _pause(replica: Replica, seats: tuple[Seat, ...], title: str) -> SetServers:
@@ -334,14 +320,22 @@ def _close(replica: Replica, serving: Runner, left: tuple[Left, ...]) -> Iterato
     if replica.facts.former and replica.part.renamed_from and not left:
         former = places.other(replica.part.renamed_from).part
         yield Sh(title=f"removing the folder of {replica.part.renamed_from}", script=scripts.remove(former))
+    if unwatched := _unwatched(replica, serving):
+        yield Place(title="telling the watchdog", files=unwatched)
+    if replica.facts.hung:
+        yield Sh(title="forgetting that it hung", script=scripts.remove(places.hung))
     yield WriteManifest(
         title="recording the release",
-        files=replica.files(serving.side),
+        files=(*replica.files(serving.side), replica.watched(serving.side)),
         tools=replica.tool.line(),
         release=replica.release,
         side=serving.side,
         left=left,
     )
+
+
+def _unwatched(replica: Replica, serving: Runner) -> tuple[Placed, ...]:
+    return wrong_files((replica.watched(serving.side),), replica.facts.files)
 
 
 def _split(replica: Replica, serving: Runner, others: Iterable[Runner]) -> tuple[tuple[Left, ...], tuple[Runner, ...]]:

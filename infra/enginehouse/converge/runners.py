@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
+import enginehouse.converge.watch as watch
 from enginehouse.converge.facts import Facts, Process, Tool
 from enginehouse.converge.places import Places, admin_socket, saved_servers, side_program
 from enginehouse.converge.programs import GREETING, choose_tool, placed, program_file, start_script, words
@@ -36,6 +37,8 @@ class Runner:
     seat: Seat | None
     """Where it stands at the running gateway; None if no gateway runs or it does not know this side with this port."""
     process: Process | None
+    hangs: bool = False
+    """The process is the one that the watchdog says hangs: it finishes nothing more."""
 
     @property
     def program(self) -> str:
@@ -90,7 +93,7 @@ class Replica:
         return tuple(sorted(found, key=lambda r: (not self.takes_traffic(r), r.places != self.places, r.side != known)))
 
     def serving(self) -> Runner | None:
-        """The side that runs exactly this release, from files that are as they were placed."""
+        """The side that runs exactly this release, from files that are as they were placed, and does not hang."""
         return next((runner for runner in self.running() if self._is_this_release(runner)), None)
 
     def folder(self, side: Side) -> str:
@@ -116,6 +119,11 @@ class Replica:
             start_script(folder, mark, greeting, command, env),
             self.program_file(self.runner(side), self.release),
         )
+
+    def watched(self, side: Side) -> Placed:
+        """What the watchdog is told while this release serves on that side."""
+        weights = self.facts.texts.get("weights", "").split()
+        return watch.watched(self.part, self.places, side, int(weights[0]) if weights else 0)
 
     def program_file(self, runner: Runner, release: str) -> Placed:
         """The supervisor's file that runs `release` on that side."""
@@ -162,6 +170,8 @@ class Replica:
     def _is_this_release(self, runner: Runner) -> bool:
         if runner.places != self.places or runner.process is None or runner.process.release != self.release:
             return False
+        if runner.hangs:
+            return False
         return not wrong_files(self.files(runner.side), self.facts.files)
 
     def _former(self) -> tuple[Runner, ...]:
@@ -182,6 +192,7 @@ def state_of(row: ServerRow) -> ServerState:
 
 def _runner(part: ReplicaPart, places: Places, side: Side, facts: Facts, drain_s: int) -> Runner:
     """A side with the ports and the model of `part`; how long it may drain is the present part's to say."""
+    process = facts.running(f"{places.name}/{side}")
     return Runner(
         places=places,
         side=side,
@@ -189,7 +200,8 @@ def _runner(part: ReplicaPart, places: Places, side: Side, facts: Facts, drain_s
         model=part.served_name,
         drain_s=drain_s,
         seat=_seat(part, side, facts),
-        process=facts.running(f"{places.name}/{side}"),
+        process=process,
+        hangs=bool(process and facts.hung and process.pid == facts.hung.pid),
     )
 
 

@@ -15,6 +15,7 @@ from enginehouse.converge.claims import make_claim
 from enginehouse.converge.context import Context
 from enginehouse.converge.execute import execute
 from enginehouse.converge.facts import Facts, Stored
+from enginehouse.converge.hangs import Hangs
 from enginehouse.converge.journal import Word, shortened
 from enginehouse.converge.kinds import kind_of
 from enginehouse.converge.look import PROBE_S, check_frozen, look
@@ -42,6 +43,8 @@ class Observed:
     frozen: Order | None = None
     """Told once for the whole stack on a machine, by its host part."""
     drained: Order | None = None
+    hangs: Hangs | None = None
+    """How often its engine hung; no fault of what runs now."""
 
     def orders(self) -> tuple[str, ...]:
         """The standing orders as sentences; they explain what is seen and are no fault."""
@@ -143,6 +146,7 @@ def observe(part: Part, context: Context, *, machine_id: str | None = None) -> O
         reasons=kind.complaints(known, facts, context.secrets),
         frozen=facts.frozen if isinstance(part, HostPart) else None,
         drained=facts.drained,
+        hangs=facts.hangs,
     )
 
 

@@ -61,3 +61,5 @@ class Engine:
     health_path: str
     """Answers 200 only when the model is loaded."""
     metrics_path: str | None
+    progress_metric: str | None = None
+    """A number among the metrics that moves with every step of work: it tells one that is busy from one that hangs."""

@@ -210,4 +210,5 @@ ENGINE = Engine(
     weights_suffixes=(".gguf",),
     health_path="/health",
     metrics_path="/metrics",
+    progress_metric="llamacpp:n_decode_total",
 )

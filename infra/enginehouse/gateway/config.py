@@ -32,6 +32,7 @@ def files(part: GatewayPart) -> tuple[File, ...]:
     return (
         _file(CONFIG, _config(part)),
         _file("hold.lua", render("haproxy/hold.lua")),
+        _file("engines.lua", render("haproxy/engines.lua.j2", replicas=_replicas(part))),
         _file("keys.map", _lines(_hash(name, c) for c in part.clients for name in c.secrets), mode=SECRET_MODE),
         _file("rate.map", _lines(f"{c.name} {c.requests_per_minute}" for c in part.clients if c.requests_per_minute)),
         _file("concurrent.map", _lines(f"{c.name} {c.concurrent}" for c in part.clients if c.concurrent)),
@@ -57,6 +58,10 @@ def _config(part: GatewayPart) -> str:
         refuse=refusals(size),
         own_errors=own_errors(),
     )
+
+
+def _replicas(part: GatewayPart) -> list[str]:
+    return sorted({server.replica for backend in part.backends for server in backend.servers})
 
 
 def _bind(address: str, port: int) -> str:

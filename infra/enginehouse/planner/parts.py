@@ -119,6 +119,8 @@ class ReplicaPart(Part):
     """Side to loopback port."""
     ready_within_s: int
     drain_s: int
+    hang_after_s: int | None = None
+    """None: by the size of the weights, which the machine knows."""
     gateway: GatewayLink
     max_unavailable: int = 1
     """How many replicas of the deployment may be exchanged at once."""

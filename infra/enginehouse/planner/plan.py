@@ -112,6 +112,7 @@ def _replica(
         ports=ports.replicas[name],
         ready_within_s=deployment.health.ready_within_s,
         drain_s=deployment.health.drain_s,
+        hang_after_s=deployment.health.hang_after_s,
         gateway=_link(gateway, deployment_name, name),
         max_unavailable=spec.rollout.max_unavailable,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from enginehouse.converge.hangs import Hangs
 from enginehouse.converge.standing import Order
 from enginehouse.planner.codec import to_plain
 from enginehouse.report.lines import Line, Piece, Style, line, piece, table
@@ -68,6 +69,7 @@ class PartStatus:
     drained: Order | None = None
     frozen: Order | None = None
     """Of a host: the standing order that keeps its stack as it is."""
+    hangs: Hangs | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ class StackStatus:
 
 
 def status_text(stacks: Sequence[StackStatus]) -> tuple[Line, ...]:
-    """One table over all stacks, then a line per gateway and endpoint, standing orders, and what differs and why.
+    """One table over all stacks, then a line per gateway and endpoint, standing orders, hangs, what differs and why.
 
     The column that names the stack is there only if there are several.
     """
@@ -98,6 +100,7 @@ def status_text(stacks: Sequence[StackStatus]) -> tuple[Line, ...]:
         line(),
         *table([""] * len(others[0]), others)[1:],
         *(row for stack, part in parts for row in _orders(stack, part)),
+        *(row for stack, part in parts for row in _hangs(stack, part)),
         *(row for stack, part in differing for row in _difference((stack, part.part)[first:], part)),
         *(row for stack in stacks if not stack.ok() for row in _remedy(stack.stack)),
     )
@@ -141,6 +144,13 @@ def _orders(stack: str, part: PartStatus) -> Iterator[Line]:
     if part.frozen:
         yield line()
         yield from frozen_text(stack, part.part, part.frozen)
+
+
+def _hangs(stack: str, part: PartStatus) -> Iterator[Line]:
+    if part.hangs:
+        yield line()
+        yield line(piece(part.part, Style.TITLE), ": ", piece(str(part.hangs), Style.WARNING))
+        yield line(f"  `enginehouse logs {stack} {part.part} --hung` shows what it wrote before the last one")
 
 
 def _difference(names: Iterable[str], part: PartStatus) -> Iterator[Line]:

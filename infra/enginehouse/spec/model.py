@@ -121,6 +121,14 @@ class Health:
         minimum=1,
         maximum=3600,
     )
+    hang_after_s: int | None = key(
+        "Seconds without any progress after which an engine with work to do is restarted. Left out: 120, and 60 more "
+        "for each GiB of weights.",
+        example=120,
+        default=None,
+        minimum=10,
+        maximum=86400,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +161,7 @@ class Deployment:
         example={"threads": 2},
         default_factory=dict,
     )
-    health: Health = key("Limits for start and drain.", example={"ready_within_s": 90}, default_factory=Health)
+    health: Health = key("Limits for start, drain and hangs.", example={"ready_within_s": 90}, default_factory=Health)
     renamed_from: str | None = key(
         "The deployment's former name: its resources and machine state move to the new name, "
         "and no request fails meanwhile.",

@@ -109,8 +109,13 @@ def _property(field: Field[Any], kind: Any) -> dict[str, Any]:
         schema["default"] = list(field.default) if isinstance(field.default, tuple) else field.default
     elif field.default_factory is not MISSING:
         made = field.default_factory()
-        schema["default"] = asdict(made) if is_dataclass(made) and not isinstance(made, type) else made
+        schema["default"] = _given(asdict(made)) if is_dataclass(made) and not isinstance(made, type) else made
     return {**schema, "examples": [field.metadata["example"]]}
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without keys that are left out."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _type(kind: Any, bounds: Mapping[str, Any]) -> dict[str, Any]:

@@ -166,6 +166,7 @@ def _logs(verbs: Verbs) -> None:
         default=_LINES,
         help=f"how many of each part to begin with; {_LINES} if left out",
     )
+    verb.add_argument("--hung", action="store_true", help="what engines wrote before they hung and were restarted")
 
 
 def _history(verbs: Verbs) -> None:

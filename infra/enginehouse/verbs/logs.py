@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from enginehouse.converge import Context
-from enginehouse.converge.logs import following, has_logs, last_lines
-from enginehouse.planner.parts import Part
+from enginehouse.converge.logs import before_hang, following, has_logs, last_lines
+from enginehouse.planner.parts import Part, ReplicaPart
 from enginehouse.report.logs import log_line
 from enginehouse.verbs import Answer, InvalidInput, Show
 from enginehouse.verbs.follow import Source, follow
@@ -20,21 +20,27 @@ READ_S = 60.0
 
 
 def logs(
-    stack: str, part: str | None, *, lines: int, forever: bool, show: Show, progress: Callable[[str], None]
+    stack: str, part: str | None, *, lines: int, forever: bool, hung: bool, show: Show, progress: Callable[[str], None]
 ) -> Answer:
     """The last lines of each part with a process, part by part; with `forever`, then every new line as it comes.
 
+    With `hung`, of each replica what it wrote before its engine hung last.
+
     Raises `SpecError` if the stack can't be used, `InvalidInput` if there is no such part or it writes no log.
     """
+    if hung and forever:
+        raise InvalidInput("--hung shows what was kept, and nothing new comes to it; leave --follow out")
     parts = _with_logs(stack, part)
+    if hung:
+        parts = _engines(parts, part)
     width = max(len(p.name) for p in parts) if len(parts) > 1 else 0
     with looking("logs", progress) as context:
         if forever:
             follow(_sources(parts, lines, width, show), context)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            found = tuple(pool.map(lambda p: _last(p, lines, context), parts))
+            found = tuple(pool.map(lambda p: _last(p, lines, hung, context), parts))
     for p in (p for p, texts in zip(parts, found, strict=True) if not texts):
-        progress(f"{p.name}: no log on {p.host} yet")
+        progress(f"{p.name}: has not hung on {p.host}" if hung else f"{p.name}: no log on {p.host} yet")
     named = ((p, text) for p, texts in zip(parts, found, strict=True) for text in texts)
     return Answer(lines=tuple(log_line(p.name, width, text) for p, text in named))
 
@@ -46,8 +52,16 @@ def _with_logs(stack: str, name: str | None) -> tuple[Part, ...]:
     return found
 
 
-def _last(part: Part, lines: int, context: Context) -> tuple[str, ...]:
-    result = context.connectors.connect(part).run(last_lines(part, lines), deadline_s=READ_S)
+def _engines(parts: tuple[Part, ...], name: str | None) -> tuple[Part, ...]:
+    found = tuple(part for part in parts if isinstance(part, ReplicaPart))
+    if not found:
+        raise InvalidInput(f"{name} is no replica, and only engines are watched; leave --hung out")
+    return found
+
+
+def _last(part: Part, lines: int, hung: bool, context: Context) -> tuple[str, ...]:
+    script = before_hang(part, lines) if hung and isinstance(part, ReplicaPart) else last_lines(part, lines)
+    result = context.connectors.connect(part).run(script, deadline_s=READ_S)
     return tuple(result.check(f"{part.host}: reading the log of {part.name}").stdout.splitlines())
 
 

@@ -46,7 +46,7 @@ def _observed(part: Part, observed: Observed | None) -> PartStatus:
     unlike = tuple(differences({**observed.inputs, RUNNING: planned.get(RUNNING)}, planned))
     status = _status(part, _state(part, observed, bool(unlike)), *observed.reasons, *unlike)
     since = observed.outputs.get("changed_at")
-    return replace(status, since=since, drained=observed.drained, frozen=observed.frozen)
+    return replace(status, since=since, drained=observed.drained, frozen=observed.frozen, hangs=observed.hangs)
 
 
 def _state(part: Part, observed: Observed, differs: bool) -> State:

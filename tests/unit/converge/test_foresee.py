@@ -102,6 +102,7 @@ EDITS = {
     "a timeout of the gateway": Edit(old="queue_s: 30", new="queue_s: 31", gateway=Effect.RELOAD),
     "how long it may drain": Edit(old="drain_s: 30", new="drain_s: 31", replicas=Effect.RECORD),
     "how long it may start": Edit(old="ready_within_s: 60", new="ready_within_s: 61", replicas=Effect.RECORD),
+    "how long it may hang": Edit(old="drain_s: 30", new="drain_s: 30, hang_after_s: 60", replicas=Effect.RECORD),
     "the rollout": Edit(old="max_unavailable: 1", new="max_unavailable: 2", replicas=Effect.RECORD),
     "the description": Edit(old="description: before", new="description: after"),
     "a comment": Edit(old="endpoint:\n", new="# why\nendpoint:\n"),

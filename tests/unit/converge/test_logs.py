@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from enginehouse.connectors.local import LocalConnector
-from enginehouse.converge.logs import following, has_logs, last_lines
+from enginehouse.converge.logs import before_hang, following, has_logs, last_lines
 from enginehouse.planner.parts import Part
 from tests.unit.report.plans import GATEWAY, HOST, PLAN, REPLICA
 
@@ -50,6 +50,17 @@ def test_the_last_lines_are_shown(state: Path, shown: Shown) -> None:
 def test_a_log_that_was_just_begun_is_filled_up_from_the_one_before(state: Path, shown: Shown) -> None:
     write(state, GATEWAY.name, gateway_log_1=["a", "b", "c"], gateway_log=["d"])
     assert shown(GATEWAY, 3) == ["b", "c", "d"]
+
+
+def test_of_hangs_the_newest_is_shown(state: Path) -> None:
+    """Whatever else is in the folder; nothing before the first one."""
+    connector = LocalConnector("box", environment={**os.environ, "ENGINEHOUSE_STATE": str(state)})
+    script = before_hang(REPLICA, 2)
+    assert connector.run(script, deadline_s=SOON_S).check("logs").stdout == ""
+    hangs = {"hang-20261124T120000Z_log": ["old"], "hang-20261124T130000Z_log": ["1", "2", "3"], "a_log": ["later"]}
+    write(state, REPLICA.name, **hangs)
+    assert connector.run(script, deadline_s=SOON_S).check("logs").stdout == "2\n3\n"
+    connector.close()
 
 
 @pytest.mark.parametrize("side", ["a", "b"])

@@ -44,6 +44,7 @@ def test_keys_appear_as_symbols_for_hashes_and_nothing_else_is_secret() -> None:
     symbols = {file.path: names(file.content) for file in files(CASES["two-models-two-replicas-limits"])}
     assert {path: found for path, found in symbols.items() if found} == {
         "haproxy.cfg": {"part"},
+        "engines.lua": {"part"},
         "keys.map": {"sha256:search-1", "sha256:search-2", "sha256:batch", "sha256:key-demo"},
     }
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from enginehouse.converge.hangs import Hangs
 from enginehouse.converge.standing import Order
 from enginehouse.report.lines import as_text
 from enginehouse.report.status import Load, PartStatus, StackStatus, State, status_plain, status_text
@@ -69,7 +70,7 @@ ORDERED = StackStatus(
         PartStatus(
             kind="host", part="box", host="box", state=State.READY, frozen=replace(ORDER, reason="the audit is on")
         ),
-        replace(REPLICA, state=State.DRAINED, drained=ORDER),
+        replace(REPLICA, state=State.DRAINED, drained=ORDER, hangs=Hangs(count=2, last="2026-11-24T13:00:00+00:00")),
         GATEWAY,
         ENDPOINT,
     ),

@@ -1,0 +1,32 @@
+"""What a look sees of a replica that is not as it should be. Pure; `replica` computes what helps."""
+
+from __future__ import annotations
+
+from enginehouse.converge.facts import Facts
+from enginehouse.converge.weights import is_verified
+from enginehouse.converge.wire import DRIFT
+from enginehouse.planner.parts import ReplicaPart
+
+
+def differences(part: ReplicaPart, facts: Facts) -> dict[str, object]:
+    """Inputs that differ on the machine."""
+    found: dict[str, object] = {}
+    if facts.manifest and not facts.running(f"{part.name}/{facts.manifest.side}"):
+        found["running"] = False
+    drift = {"engine": f"hung since {facts.hung.at}"} if facts.hung else {}
+    if not is_verified(part.weights, facts, "weights"):
+        drift["weights"] = "missing or altered on the machine"
+    return {**found, DRIFT: drift} if drift else found
+
+
+def complaints(part: ReplicaPart, facts: Facts) -> tuple[str, ...]:
+    """Why the replica can't do its work right now, as sentences."""
+    if facts.hung:
+        return (f"the engine {facts.hung}",)
+    side = facts.manifest.side if facts.manifest else None
+    if side is None or not facts.running(f"{part.name}/{side}"):
+        return ("the engine does not run",)
+    status = facts.health.get(part.ports[side], 0)
+    if status != 200:
+        return (f"the engine is not ready (health: {status or 'no answer'})",)
+    return ()
