@@ -39,6 +39,7 @@ EXCHANGE = (
     "recording the release",
 )
 START_AGAIN = (
+    "holding requests back (side OLD is not ready)",
     "starting release RELEASE on side OLD",
     "side OLD",
     "giving side OLD the traffic",
@@ -52,6 +53,7 @@ RELOAD = (
     "recording the configuration",
 )
 START_GATEWAY = (
+    "forgetting the servers' states",
     "switching to configuration RELEASE",
     "starting HAProxy",
     "waiting for HAProxy",

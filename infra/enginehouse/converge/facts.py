@@ -83,6 +83,8 @@ class Facts:
     damaged: Damaged | None = None
     former: Manifest | None = None
     """The manifest under the part's former name, if it was renamed and has not moved yet."""
+    moves: bool = False
+    """Whether anything is left under the former name, with or without a manifest."""
     others: Mapping[str, Manifest] = field(default_factory=dict)
     """Manifests of other parts that this one depends on, by part name."""
     newest_generation: int = 0
@@ -147,6 +149,7 @@ def parse(text: str, stack: str) -> Facts:
         manifest=manifest if isinstance(manifest, Manifest) else None,
         damaged=manifest if isinstance(manifest, Damaged) else None,
         former=former if isinstance(former, Manifest) else None,
+        moves="former_folder" in values,
         others={name: found for name, found in others.items() if isinstance(found, Manifest)},
         newest_generation=int(values.get("newest_generation", "").strip() or 0),
         owner=owner_from_json(values["owner"]) if "owner" in values else None,

@@ -17,6 +17,7 @@ from enginehouse.converge.programs import (
     GREETING,
     PRIVATE,
     choose_tool,
+    end_orphans,
     placed,
     program_file,
     releases_on,
@@ -111,10 +112,10 @@ def _of_hung(row: ServerRow | None) -> ServerState:
 
 def leave(part: GatewayPart, facts: Facts) -> tuple[Step, ...]:
     """Stop what runs of the part; the folder is removed by the caller."""
-    if not facts.running(f"{part.name}/{GATEWAY}"):
-        return ()
     file = Places.of(part, facts.state).program_file(part.name)
-    return (StopProgram(title="stopping the gateway", program=part.name, file=file),)
+    if facts.supervisor:
+        return (StopProgram(title="stopping the gateway", program=part.name, file=file),)
+    return (*end_orphans(part, facts), Sh(title="forgetting the gateway", script=scripts.remove(file)))
 
 
 def differences(part: GatewayPart, facts: Facts) -> dict[str, object]:
@@ -196,8 +197,14 @@ def _tool(part: GatewayPart, facts: Facts) -> Tool:
 
 
 def _stage(gateway: _Gateway) -> Iterator[Step]:
-    if gateway.wrong:
-        yield Place(title=f"staging configuration {gateway.release}", files=gateway.wrong)
+    """Everything that is wrong; the supervisor's file, while nothing runs, only comes with the start.
+
+    supervisord reads none of its programs again while the folder of one's log is missing.
+    """
+    program = gateway.files[-1]
+    staged = tuple(file for file in gateway.wrong if gateway.running or file != program)
+    if staged:
+        yield Place(title=f"staging configuration {gateway.release}", files=staged)
     if set(gateway.wrong) & set(gateway.served):
         yield Sh(title="checking it with HAProxy", script=scripts.change(shlex.join(gateway.check)))
 
@@ -220,7 +227,7 @@ def _started(gateway: _Gateway) -> Activation:
     start = StartProgram(title="starting HAProxy", program=program, file=file, folders=folders)
     answers = AwaitGateway(title="waiting for HAProxy", program=program, socket=gateway.socket, log=gateway.log)
     stop = StopProgram(title="stopping HAProxy", program=program, file=file.path)
-    forward = (*_forget_moved(gateway), _point(gateway, gateway.release), start, answers)
+    forward = (_forget(gateway), _point(gateway, gateway.release), start, answers)
     back = (Undo(of=start, step=stop),)
     return Activation(title="starting the gateway", forward=forward, back=back, old_serves=False)
 
@@ -315,17 +322,15 @@ def _point(gateway: _Gateway, release: str) -> Sh:
     return Sh(title=f"switching to configuration {release}", script=script)
 
 
-def _forget_moved(gateway: _Gateway) -> Iterator[Step]:
-    """A saved state with old ports would win over the new configuration."""
-    if _moved(gateway):
-        yield Sh(title="forgetting the servers' old ports", script=scripts.remove(saved_servers(gateway.places)))
+def _forget(gateway: _Gateway) -> Sh:
+    """Who had the traffic before may have ended since; and a saved state's ports would win over the configuration's."""
+    return Sh(title="forgetting the servers' states", script=scripts.remove(saved_servers(gateway.places)))
 
 
 def _moved(gateway: _Gateway) -> frozenset[str]:
     """Servers that the running configuration has with another port."""
-    known = gateway.facts.manifest.part if gateway.facts.manifest else gateway.part
-    before = _ports(known) if isinstance(known, GatewayPart) else {}
-    return frozenset(name for name, port in _ports(gateway.part).items() if before.get(name, port) != port)
+    before = {row.server: row.port for row in gateway.facts.servers or ()}
+    return frozenset(name for name, port in _ports(gateway.part).items() if before.get(name, 0) not in (0, port))
 
 
 def _ports(part: GatewayPart) -> dict[str, int]:

@@ -104,7 +104,7 @@ def _check_socket_path(part: HostPart, places: Places) -> None:
 
 
 def _files(part: HostPart, places: Places, facts: Facts, secrets: Mapping[str, Secret]) -> tuple[Placed, ...]:
-    user = facts.texts.get("user", "")
+    user = facts.texts.get("user", "").strip()
     text = render("supervisor/supervisord.conf.j2", stack=part.stack, host=part.host, folder=places.part, user=user)
     own = Placed(path=f"{places.part}/supervisord.conf", content=text, mode=PRIVATE)
     more = placed(part.files, places.part, {"state": places.state, "part": places.part}, secrets)
@@ -164,7 +164,7 @@ def _watches(part: HostPart, facts: Facts) -> bool:
 def _start(part: HostPart, places: Places, facts: Facts) -> str:
     environment = {
         "HOME": facts.texts.get("home", "/"),
-        "USER": facts.texts.get("user", ""),
+        "USER": facts.texts.get("user", "").strip(),
         "PATH": facts.texts.get("path", ""),
         "LANG": "C.UTF-8",
         "ENGINEHOUSE_STATE": places.state,

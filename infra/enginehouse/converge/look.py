@@ -33,6 +33,11 @@ def look(part: Part, connector: Connector, machine_id: str | None = None, claim:
     return facts
 
 
+def is_there(part: Part, facts: Facts) -> bool:
+    """Whether the machine has anything of the part, with or without a manifest."""
+    return "folder" in facts.texts or any(process.program.startswith(f"{part.name}/") for process in facts.processes)
+
+
 def check_frozen(part: Part, facts: Facts) -> None:
     """Raises `Frozen` if a standing order says that nothing of the stack changes."""
     if facts.frozen:

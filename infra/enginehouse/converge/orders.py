@@ -18,7 +18,7 @@ from enginehouse.converge.context import Context
 from enginehouse.converge.execute import execute
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.journal import Word
-from enginehouse.converge.look import check_frozen, look
+from enginehouse.converge.look import check_frozen, is_there, look
 from enginehouse.converge.places import Places
 from enginehouse.converge.replica import drain as steps_to_drain
 from enginehouse.converge.replica import last_of_its_backend
@@ -79,7 +79,7 @@ def _work_on(part: Part, context: Context) -> Iterator[tuple[Work, Facts]]:
     """The part's machine under the lease, as it is now. Raises `ConvergeFailed` if the part is not there."""
     connector = context.connectors.connect(part)
     facts = look(part, connector)
-    if facts.manifest is None:
+    if not is_there(part, facts):
         raise ConvergeFailed(f"{part.name} is not on {part.host}", reasons=("`pulumi up` brings it there",))
     work = Work(context, connector, part.name, Places.of(part, facts.state))
     with (
@@ -116,12 +116,12 @@ def _known(part: ReplicaPart, facts: Facts) -> ReplicaPart:
 
 def _check_not_last(part: ReplicaPart, facts: Facts) -> None:
     if last_of_its_backend(part, facts):
-        gateway = facts.others[part.gateway.part].part
-        queue_s = gateway.limits.queue_s if isinstance(gateway, GatewayPart) else 0
+        gateway = facts.others.get(part.gateway.part)
+        queued = f" {gateway.part.limits.queue_s} s" if gateway and isinstance(gateway.part, GatewayPart) else ""
         raise ConvergeFailed(
             f"{part.name} is the last replica of {part.deployment} that takes requests; it is not drained",
             reasons=(
-                f"without it, requests would wait {queue_s} s at the gateway and then get 503",
+                f"without it, requests would wait{queued} at the gateway and then get 503",
                 "undrain or mend another replica first, or say that you mean it (--force)",
             ),
         )

@@ -65,7 +65,9 @@ def _common(part: Part) -> Iterator[str]:
     yield f"text_of frozen {places.frozen}"
     yield f"text_of owner {places.owner}"
     if part.renamed_from:
-        yield f"text_of former {places.other(part.renamed_from).manifest}"
+        former = places.other(part.renamed_from)
+        yield f"[ ! -d {former.part} ] || yes former_folder"
+        yield f"text_of former {former.manifest}"
     yield f"processes {shlex.quote(part.stack)}"
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+import enginehouse.converge.scripts as scripts
 from enginehouse.converge.facts import Facts, Tool
 from enginehouse.converge.places import Places
-from enginehouse.converge.steps import Placed
+from enginehouse.converge.steps import Placed, Sh
 from enginehouse.engines.base import Args
 from enginehouse.errors import ConvergeFailed
-from enginehouse.planner.parts import File
+from enginehouse.planner.parts import File, Part
 from enginehouse.render.symbols import Secret, fill
 from enginehouse.render.templates import render
 
@@ -88,6 +89,14 @@ def releases_on(facts: Facts, places: Places) -> set[str]:
     """Names of the release folders that hold a file."""
     start = places.release("")
     return {path.removeprefix(start).split("/")[0] for path in facts.files if path.startswith(start)}
+
+
+def end_orphans(part: Part, facts: Facts) -> Iterator[Sh]:
+    """What ends processes of the part that no supervisor looks after."""
+    pids = [process.pid for process in facts.orphans() if process.program.startswith(f"{part.name}/")]
+    if pids:
+        title = f"stopping what runs of {part.name} without a supervisor ({len(pids)} processes)"
+        yield Sh(title=title, script=scripts.end_processes(part.stack, pids))
 
 
 def choose_tool(facts: Facts, name: str, host: str, wanted: str, fits: Callable[[Tool], bool]) -> Tool:

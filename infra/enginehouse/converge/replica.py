@@ -7,13 +7,13 @@ free, is asked for a completion there, and only then takes the traffic. What run
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import enginehouse.converge.scripts as scripts
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.manifest import Left
-from enginehouse.converge.programs import PRIVATE, releases_on
-from enginehouse.converge.runners import Replica, Runner
+from enginehouse.converge.programs import PRIVATE, end_orphans, releases_on
+from enginehouse.converge.runners import Replica, Runner, split
 from enginehouse.converge.standing import to_json
 from enginehouse.converge.steps import (
     Activation,
@@ -39,8 +39,6 @@ from enginehouse.gateway.runtime import ServerState
 from enginehouse.planner.parts import ReplicaPart, Side
 from enginehouse.render.symbols import Secret
 
-MEMORY_MARGIN = 1.1
-"""An estimate is good to some percent, and an engine that is killed for memory costs more than a short stall."""
 USABLE_S = 10
 """The gateway checks a server every second; an engine that has just completed a request passes the first check."""
 
@@ -73,9 +71,9 @@ def drain(part: ReplicaPart, facts: Facts, *, wait: bool) -> tuple[Step, ...]:
 
 def undrain(part: ReplicaPart, facts: Facts) -> tuple[Step, ...]:
     """What gives the traffic back to the side that runs, if one does that does not hang and the gateway knows."""
-    replica = Replica(part, facts, {})
+    replica, known = Replica(part, facts, {}), facts.manifest is not None
     working = [runner for runner in replica.running()[:1] if not runner.hangs]
-    return tuple(step for runner in working for step in _put_to_work(replica, runner, known=True))
+    return tuple(step for runner in working for step in _put_to_work(replica, runner, known=known))
 
 
 def last_of_its_backend(part: ReplicaPart, facts: Facts) -> bool:
@@ -89,10 +87,9 @@ def last_of_its_backend(part: ReplicaPart, facts: Facts) -> bool:
 def leave(part: ReplicaPart, facts: Facts) -> tuple[Step, ...]:
     """Drain and stop whatever runs of the part; the folder is removed by the caller."""
     replica = Replica(part, facts, {})
-    running = replica.running()
-    ends = [step for runner in running for step in _retire(replica, runner)]
-    idle = [runner for side in Side if (runner := replica.runner(side)).process is None]
-    return (*ends, *(_forget(replica, runner) for runner in idle if runner.file in facts.files))
+    ends = [step for runner in replica.running() for step in _retire(replica, runner)]
+    orphans = tuple(end_orphans(part, facts))
+    return (*ends, *(drain(part, facts, wait=False) if orphans else ()), *orphans, *_forget_idle(replica))
 
 
 def _check_ground(replica: Replica) -> None:
@@ -115,15 +112,25 @@ def _keep(replica: Replica, serving: Runner) -> Steps:
     """The right release runs: see that it is ready, has the traffic, and is alone."""
     manifest = replica.facts.manifest
     known = manifest is not None and (manifest.release, manifest.side) == (replica.release, serving.side)
-    now = list(_put_to_work(replica, serving, known=known))
     others = [runner for runner in replica.running() if runner != serving]
-    left, leaving = _split(replica, serving, others)
-    now += [step for runner in leaving for step in _retire(replica, runner)]
-    if not now and known and manifest and manifest.records(replica.part) and not _unwatched(replica, serving):
+    left, leaving = split(replica, serving, others)
+    put = tuple(_put_to_work(replica, serving, known=known))
+    begun = not known and not replica.takes_traffic(serving)
+    now = [_continued(replica, serving, put, old_serves=bool(others))] if begun else list(put)
+    now += [*(step for runner in leaving for step in _retire(replica, runner)), *_forget_idle(replica)]
+    besides = replica.facts.moves or _unwatched(replica, serving)
+    if not now and known and manifest and manifest.records(replica.part) and not besides:
         return Steps(reason=f"release {replica.release} serves on side {serving.side}")
     runs_on = f"release {replica.release} runs on as it is on side {serving.side}"
     effect, more = (Effect.TRAFFIC, f"; {', '.join(step.title for step in now)}") if now else (Effect.RECORD, "")
     return Steps(activate=(*now, *_close(replica, serving, left)), effect=effect, reason=runs_on + more)
+
+
+def _continued(replica: Replica, serving: Runner, put: tuple[Step, ...], *, old_serves: bool) -> Activation:
+    """What a run that ended began: one that does not get ready now ends like one that was just started."""
+    back = tuple(Undo(of=put[0], step=step) for step in _stop(replica, serving))
+    title = f"starting release {replica.release} on side {serving.side}"
+    return Activation(title=title, forward=put, back=back, old_serves=old_serves)
 
 
 def _put_to_work(replica: Replica, serving: Runner, *, known: bool) -> Iterator[Step]:
@@ -144,8 +151,8 @@ def _exchange(replica: Replica) -> Steps:
     switch = _first_start(replica, target) if old is None else _switch(replica, old, target)
     gone = None if _fits_beside(replica) else old
     others = [runner for runner in running if runner != gone and runner.program != target.program]
-    left, leaving = _split(replica, target, others)
-    ending = [step for runner in leaving for step in _retire(replica, runner)]
+    left, leaving = split(replica, target, others)
+    ending = [*(step for runner in leaving for step in _retire(replica, runner)), *_forget_idle(replica, target)]
     if gone:
         ending += _at_gateway(replica, gone, ServerState.MAINT, f"taking side {gone.side} out of the gateway")
     activate = (switch, *ending, *_close(replica, target, left))
@@ -221,29 +228,26 @@ def _switch(replica: Replica, old: Runner, target: Runner) -> Activation:
 
 
 def _fits_beside(replica: Replica) -> bool:
-    return replica.facts.memory_mib >= _needed_mib(replica)
+    return replica.facts.memory_mib >= replica.needed_mib()
 
 
 def _numbers(replica: Replica) -> str:
-    return f"{_needed_mib(replica)} MiB needed, {replica.facts.memory_mib} free"
-
-
-def _needed_mib(replica: Replica) -> int:
-    """The estimate, and the weights as large as they are on the machine."""
-    weights = replica.facts.texts.get("weights", "").split()
-    weights_mib = int(weights[0]) >> 20 if weights else 0
-    return round((replica.part.memory_mib + weights_mib) * MEMORY_MARGIN)
+    return f"{replica.needed_mib()} MiB needed, {replica.facts.memory_mib} free"
 
 
 def _start(replica: Replica, runner: Runner, title: str) -> tuple[Step, ...]:
+    """A side whose engine ended keeps its traffic at the gateway; the next engine there gets it once it is ready."""
+    seats = replica.open_to(runner.port)
+    first = (_pause(replica, seats, f"holding requests back (side {runner.side} is not ready)"),) if seats else ()
     file = replica.files(runner.side)[-1]
     start = _program(runner, title, file)
     ready = _become_ready(replica, runner, f"side {runner.side}")
-    return (start, ready, *_give_traffic(replica, runner, f"giving side {runner.side} the traffic"))
+    return (*first, start, ready, *_give_traffic(replica, runner, f"giving side {runner.side} the traffic"))
 
 
 def _undo_start(replica: Replica, target: Runner, start: tuple[Step, ...]) -> tuple[Undo, ...]:
-    return tuple(Undo(of=start[0], step=step) for step in _stop(replica, target))
+    program = next(step for step in start if isinstance(step, StartProgram))
+    return tuple(Undo(of=program, step=step) for step in _stop(replica, target))
 
 
 def _undo_stop(replica: Replica, old: Runner, first: tuple[Step, ...]) -> tuple[Undo, ...]:
@@ -293,6 +297,13 @@ def _retire(replica: Replica, runner: Runner) -> tuple[Step, ...]:
     return _drain_and_stop(replica, runner, "its requests finish first")
 
 
+def _forget_idle(replica: Replica, target: Runner | None = None) -> Iterator[Step]:
+    """Programs other than `target` without a process: the supervisor would start them again at any time."""
+    for runner in replica.idle():
+        if runner.file in replica.facts.files and not (target and runner.program == target.program):
+            yield _forget(replica, runner)
+
+
 def _forget(replica: Replica, runner: Runner) -> Step:
     """A program without a process may be one that crashes again and again; its file would outlive its folder."""
     title = f"forgetting {runner.program}"
@@ -314,10 +325,10 @@ def _close(replica: Replica, serving: Runner, left: tuple[Left, ...]) -> Iterato
         kept.append(f"{manifest.release}-{manifest.side}")
     if releases_on(replica.facts, places) - set(kept):
         yield Sh(title="removing releases before the last two", script=scripts.keep_releases(places, kept))
-    if replica.facts.former and replica.facts.drained:
+    if replica.facts.moves and replica.facts.drained:
         order = Placed(path=places.drained, content=to_json(replica.facts.drained), mode=PRIVATE)
         yield Place(title="keeping the order that it is drained", files=(order,))
-    if replica.facts.former and replica.part.renamed_from and not left:
+    if replica.facts.moves and replica.part.renamed_from and not left:
         former = places.other(replica.part.renamed_from).part
         yield Sh(title=f"removing the folder of {replica.part.renamed_from}", script=scripts.remove(former))
     if unwatched := _unwatched(replica, serving):
@@ -336,23 +347,6 @@ def _close(replica: Replica, serving: Runner, left: tuple[Left, ...]) -> Iterato
 
 def _unwatched(replica: Replica, serving: Runner) -> tuple[Placed, ...]:
     return wrong_files((replica.watched(serving.side),), replica.facts.files)
-
-
-def _split(replica: Replica, serving: Runner, others: Iterable[Runner]) -> tuple[tuple[Left, ...], tuple[Runner, ...]]:
-    """Those of `others` that serve on because the running gateway does not know `serving` yet; those that can go."""
-    if replica.facts.servers is None or serving.seat:
-        return (), tuple(others)
-    staying = [runner for runner in others if replica.takes_traffic(runner)]
-    left = tuple(
-        Left(
-            program=runner.program,
-            port=runner.port,
-            drain_s=runner.drain_s,
-            folder="" if runner.places == replica.places else runner.places.part,
-        )
-        for runner in staying
-    )
-    return left, tuple(runner for runner in others if runner not in staying)
 
 
 def _program(runner: Runner, title: str, file: Placed) -> StartProgram:

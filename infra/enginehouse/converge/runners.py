@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import cast
 
 import enginehouse.converge.watch as watch
 from enginehouse.converge.facts import Facts, Process, Tool
+from enginehouse.converge.manifest import Left, Manifest
 from enginehouse.converge.places import Places, admin_socket, saved_servers, side_program
 from enginehouse.converge.programs import GREETING, choose_tool, placed, program_file, start_script, words
 from enginehouse.converge.steps import Placed, Seat, wrong_files
@@ -17,9 +17,11 @@ from enginehouse.engines.base import Engine
 from enginehouse.gateway.runtime import ServerState
 from enginehouse.gateway.stats import ServerRow
 from enginehouse.planner.digests import restart_digest
-from enginehouse.planner.parts import GatewayPart, ReplicaPart, Side
+from enginehouse.planner.parts import ReplicaPart, Side
 from enginehouse.render.symbols import Secret, fill
 
+MEMORY_MARGIN = 1.1
+"""An estimate is good to some percent, and an engine that is killed for memory costs more than a short stall."""
 ENGINE_STOP_S = 5
 """From SIGTERM to SIGKILL, after draining. With a request in progress llama-server may never end by itself (measured
 2026-11, b11434)."""
@@ -92,9 +94,19 @@ class Replica:
         found = [runner for runner in (*self._own(), *self._former()) if runner.process]
         return tuple(sorted(found, key=lambda r: (not self.takes_traffic(r), r.places != self.places, r.side != known)))
 
+    def idle(self) -> tuple[Runner, ...]:
+        """Every side without a process, former names last."""
+        return tuple(runner for runner in (*self._own(), *self._former()) if runner.process is None)
+
     def serving(self) -> Runner | None:
         """The side that runs exactly this release, from files that are as they were placed, and does not hang."""
         return next((runner for runner in self.running() if self._is_this_release(runner)), None)
+
+    def needed_mib(self) -> int:
+        """Memory for one more engine: the estimate, and the weights as large as they are on the machine."""
+        weights = self.facts.texts.get("weights", "").split()
+        weights_mib = int(weights[0]) >> 20 if weights else 0
+        return round((self.part.memory_mib + weights_mib) * MEMORY_MARGIN)
 
     def folder(self, side: Side) -> str:
         return self.places.release(f"{self.release}-{side}")
@@ -141,6 +153,11 @@ class Replica:
         """The replica's server lines at the running gateway."""
         return tuple(seat for side in Side if (seat := self.runner(side).seat))
 
+    def open_to(self, port: int) -> tuple[Seat, ...]:
+        """Server lines that would send requests to whatever listens there, also those of a former name."""
+        rows = (row for row in self.facts.servers or () if row.port == port and state_of(row) is ServerState.READY)
+        return tuple(Seat(backend=row.backend, server=row.server) for row in rows)
+
     def takes_traffic(self, runner: Runner) -> bool:
         return runner.seat is not None and self.state_of(runner.seat) is ServerState.READY
 
@@ -157,8 +174,7 @@ class Replica:
 
     def _own(self) -> tuple[Runner, ...]:
         """The sides under the present name. One that runs another release has that one's ports, as far as is known."""
-        known = self.facts.manifest.part if self.facts.manifest else self.part
-        before = known if isinstance(known, ReplicaPart) else self.part
+        before = _replica_of(self.facts.manifest, self.part)
         sides = (self.runner(side) for side in Side)
         return tuple(
             r
@@ -166,6 +182,11 @@ class Replica:
             else _runner(before, self.places, r.side, self.facts, self.part.drain_s)
             for r in sides
         )
+
+    def _named(self, name: str) -> ReplicaPart:
+        """This part as it would be called that."""
+        servers = {side.value: side_program(name, side) for side in Side}
+        return replace(self.part, name=name, gateway=replace(self.part.gateway, servers=servers))
 
     def _is_this_release(self, runner: Runner) -> bool:
         if runner.places != self.places or runner.process is None or runner.process.release != self.release:
@@ -175,12 +196,29 @@ class Replica:
         return not wrong_files(self.files(runner.side), self.facts.files)
 
     def _former(self) -> tuple[Runner, ...]:
-        """The sides under the part's former name."""
-        former = self.facts.former
-        if former is None or not isinstance(former.part, ReplicaPart):
+        """The sides under the part's former name, with the ports they have there, as far as is known."""
+        if not self.part.renamed_from:
             return ()
-        places = self.places.other(former.part.name)
-        return tuple(_runner(former.part, places, side, self.facts, self.part.drain_s) for side in Side)
+        places = self.places.other(self.part.renamed_from)
+        before = _replica_of(self.facts.former, self._named(self.part.renamed_from))
+        return tuple(_runner(before, places, side, self.facts, self.part.drain_s) for side in Side)
+
+
+def split(replica: Replica, serving: Runner, others: Iterable[Runner]) -> tuple[tuple[Left, ...], tuple[Runner, ...]]:
+    """Those of `others` that serve on because the running gateway does not know `serving` yet; those that can go."""
+    if replica.facts.servers is None or serving.seat:
+        return (), tuple(others)
+    staying = [runner for runner in others if replica.takes_traffic(runner)]
+    left = tuple(
+        Left(
+            program=runner.program,
+            port=runner.port,
+            drain_s=runner.drain_s,
+            folder="" if runner.places == replica.places else runner.places.part,
+        )
+        for runner in staying
+    )
+    return left, tuple(runner for runner in others if runner not in staying)
 
 
 def state_of(row: ServerRow) -> ServerState:
@@ -188,6 +226,11 @@ def state_of(row: ServerRow) -> ServerState:
     if row.status.startswith("MAINT"):
         return ServerState.MAINT
     return ServerState.DRAIN if row.status.startswith(("DRAIN", "no check")) else ServerState.READY
+
+
+def _replica_of(manifest: Manifest | None, otherwise: ReplicaPart) -> ReplicaPart:
+    part = manifest.part if manifest else otherwise
+    return part if isinstance(part, ReplicaPart) else otherwise
 
 
 def _runner(part: ReplicaPart, places: Places, side: Side, facts: Facts, drain_s: int) -> Runner:
@@ -206,12 +249,7 @@ def _runner(part: ReplicaPart, places: Places, side: Side, facts: Facts, drain_s
 
 
 def _seat(part: ReplicaPart, side: Side, facts: Facts) -> Seat | None:
-    """The server line, if the gateway that runs has one with just this port."""
-    gateway = facts.others.get(part.gateway.part)
-    if facts.servers is None or gateway is None:
-        return None
-    name = part.gateway.servers[side]
-    for backend in cast(GatewayPart, gateway.part).backends:
-        if any(server.name == name and server.port == part.ports[side] for server in backend.servers):
-            return Seat(backend=backend.name, server=name)
-    return None
+    """The server line, if the gateway that runs has one with just this port. It says so itself, without any record."""
+    wanted = part.gateway.servers[side], part.ports[side]
+    rows = (row for row in facts.servers or () if (row.server, row.port) == wanted)
+    return next((Seat(backend=row.backend, server=row.server) for row in rows), None)

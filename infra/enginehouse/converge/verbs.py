@@ -18,7 +18,7 @@ from enginehouse.converge.facts import Facts, Stored
 from enginehouse.converge.hangs import Hangs
 from enginehouse.converge.journal import Word, shortened
 from enginehouse.converge.kinds import kind_of
-from enginehouse.converge.look import PROBE_S, check_frozen, look
+from enginehouse.converge.look import PROBE_S, check_frozen, is_there, look
 from enginehouse.converge.manifest import Change, Manifest
 from enginehouse.converge.places import Places
 from enginehouse.converge.room import check_room, room_named
@@ -111,7 +111,7 @@ def converge(
 def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> Foresight:
     """What `converge` would do to `part` as the machine is now. Changes nothing, takes no lease."""
     facts = look(part, context.connectors.connect(part), machine_id, context.claim)
-    stands = _has(part, facts)
+    stands = is_there(part, facts)
     try:
         steps = kind_of(part).foreseen(part, facts, context.secrets)
         if steps.effect is not Effect.NOTHING:
@@ -165,7 +165,7 @@ def destroy(part: Part, context: Context, *, machine_id: str | None = None) -> t
     """
     connector = context.connectors.connect(part)
     facts = look(part, connector, machine_id, context.claim)
-    if not _has(part, facts):
+    if not is_there(part, facts):
         return ()
     check_frozen(part, facts)
     kind, places = kind_of(part), Places.of(part, facts.state)
@@ -287,7 +287,7 @@ def _unrecorded(part: Part, facts: Facts) -> Observed | None:
     if facts.damaged:
         reason = f"the manifest on the machine is damaged: {facts.damaged.reason}"
         return Observed(inputs={**as_inputs(part), DRIFT: {"manifest": "damaged"}}, outputs={}, reasons=(reason,))
-    if _has(part, facts):
+    if is_there(part, facts):
         return Observed(inputs={**as_inputs(part), DRIFT: {"manifest": "missing"}}, outputs={}, reasons=())
     return None
 
@@ -313,11 +313,6 @@ def _short(path: str) -> str:
     rest = path.partition("/")[2]
     _, release, inner = rest.partition("releases/")
     return inner.partition("/")[2] if release else rest
-
-
-def _has(part: Part, facts: Facts) -> bool:
-    mine = any(process.program.startswith(f"{part.name}/") for process in facts.processes)
-    return mine or "folder" in facts.texts
 
 
 def _own_machine_id(connector: Connector, state: str) -> str:

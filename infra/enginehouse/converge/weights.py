@@ -22,7 +22,7 @@ CHECK_S = 3600.0
 def steps(part: WeightsPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     """What brings the file. A file whose stat is as it was when it was verified is not read again."""
     verified = is_verified(part.sha256, facts, "stat")
-    if verified and facts.manifest and facts.manifest.records(part) and not facts.former:
+    if verified and facts.manifest and facts.manifest.records(part) and not facts.moves:
         return Steps(reason="the weights are there and unchanged since they were verified")
     stage = () if verified else (_bring(part, facts),)
     activate = (*_forget_former(part, facts), WriteManifest(title="recording the weights"))
@@ -60,7 +60,7 @@ def stays(part: WeightsPart, facts: Facts) -> tuple[str, ...]:
 
 def _forget_former(part: WeightsPart, facts: Facts) -> tuple[Step, ...]:
     """The weights are known by content; of a former name only the record goes."""
-    if not facts.former or not part.renamed_from:
+    if not facts.moves or not part.renamed_from:
         return ()
     folder = Places.of(part, facts.state).other(part.renamed_from).part
     return (Sh(title=f"removing the folder of {part.renamed_from}", script=scripts.remove(folder)),)

@@ -34,6 +34,8 @@ class ServerRow:
     """Seconds since the status last changed."""
     weight: int = WEIGHT
     """Its share of the requests beside the other servers'; meaningful while the status is `UP`."""
+    port: int = 0
+    """Where its engine listens; 0 from a gateway that does not tell (`stats show-legends`)."""
 
     def is_usable(self) -> bool:
         """Whether it takes requests. Each one is checked; `no check` says that `RuntimeSocket.pause` paused it."""
@@ -77,6 +79,7 @@ def _server(row: Mapping[str, str]) -> ServerRow:
         check=row["check_status"].removeprefix("* "),
         since_s=_number(row["lastchg"]),
         weight=_number(row["weight"]),
+        port=_number(row.get("addr", "").rpartition(":")[2]),
     )
 
 

@@ -13,8 +13,7 @@ from enginehouse.converge.facts import BadProbe, Facts, Listener, Stored, Tool, 
 from enginehouse.converge.probe import probe
 from enginehouse.converge.standing import to_json
 from enginehouse.planner.parts import Part
-from tests.property.test_converge import PLANS
-from tests.unit.converge.machine import ORDER
+from tests.simulated.plans import ORDER, PLANS
 
 PARTS = PLANS[1024].parts()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from enginehouse.converge import as_inputs, gateway, replica
-from enginehouse.converge.facts import Facts
+from enginehouse.converge import as_inputs, replica
+from enginehouse.converge.facts import Facts, parse
 from enginehouse.converge.kinds import kind_of
+from enginehouse.converge.probe import probe
 from enginehouse.converge.steps import Effect, Steps
 from enginehouse.errors import ConvergeFailed
 from enginehouse.planner.parts import Part, Plan, ReplicaPart
@@ -21,9 +23,10 @@ from enginehouse.provider.wire import Hidden
 from enginehouse.render.symbols import Secret
 from enginehouse.spec import load_text
 from enginehouse.spec.lock import NOTHING_LOCKED
-from tests.unit.converge.machine import ENGINE, Machine, lines_of
+from tests.simulated import looks
+from tests.simulated.world import OneRun, World
 
-OLD_SHA, NEW_SHA = "0123456789abcdef" * 4, "fedcba9876543210" * 4
+OLD_SHA, NEW_SHA = (hashlib.sha256(text).hexdigest() for text in (b"first", b"second"))
 STACK = f"""\
 enginehouse: 1
 description: before
@@ -33,7 +36,7 @@ deployments:
     engine: llama-cpp
     version: "b11434"
     runs_on: box
-    model: {{source: upload://m.gguf, sha256: {OLD_SHA}, served_name: tiny}}
+    model: {{source: upload://first.gguf, sha256: {OLD_SHA}, served_name: tiny}}
     replicas_per_host: 2
     context_tokens: 2048
     slots: 2
@@ -82,7 +85,7 @@ EDITS = {
     "an option": Edit(old="threads: 2", new="threads: 3", replicas=Effect.RESTART_BESIDE),
     "an option removed": Edit(old="{threads: 2}", new="{}", replicas=Effect.RESTART_BESIDE),
     "the model": Edit(old=OLD_SHA, new=NEW_SHA, replicas=Effect.UNDECIDED, weights=Effect.FETCH),
-    "another place of the same model": Edit(old="upload://m.gguf", new="upload://x/m.gguf", weights=Effect.RECORD),
+    "another place of the same model": Edit(old="upload://first", new="upload://x/first", weights=Effect.RECORD),
     "the engine's build": Edit(old="b11434", new="b11435", replicas=Effect.RESTART_BESIDE),
     "the served name": Edit(
         old="served_name: tiny", new="served_name: small", replicas=Effect.RESTART_BESIDE, gateway=Effect.RELOAD
@@ -121,15 +124,20 @@ def secrets(values: Mapping[str, str]) -> dict[str, Secret]:
 
 
 @pytest.fixture
-def machine() -> Machine:
+def world() -> World:
     """The stack as it was before the edit, at rest; the new model has not been brought."""
-    before = planned(STACK)
-    machine = Machine(stack="demo", memory_mib=9000, sides=lines_of(before.gateway), lacks=frozenset({NEW_SHA}))
-    for part in before.replicas:
-        machine.carry_out(part, replica.steps(part, machine.facts(part), secrets(VALUES)).all())
-    front = before.gateway
-    machine.carry_out(front, gateway.steps(front, machine.facts(front), secrets(VALUES)).all())
-    return machine
+    world = World()
+    world.machine.memory_mib = 9000
+    run = run_with(world, VALUES)
+    for part in planned(STACK).parts():
+        run.converge(part)
+    return world
+
+
+def run_with(world: World, values: Mapping[str, str]) -> OneRun:
+    run = world.run()
+    run.context = replace(run.context, secrets=secrets(values))
+    return run
 
 
 def inputs(part: Part, values: Mapping[str, str]) -> dict[str, Any]:
@@ -152,78 +160,76 @@ def differences(edit: Edit) -> dict[str, list[str]]:
     return {name: [f"{marks[c.kind]} {c.text}" for c in changes] for name, changes in found.items() if changes}
 
 
-def foreseen(machine: Machine, edit: Edit) -> dict[str, Steps]:
+def foreseen(world: World, edit: Edit) -> dict[str, Steps]:
     """What is foreseen for each part that the Pulumi engine would ask about."""
     asked = differences(edit)
     return {
-        part.name: kind_of(part).foreseen(part, facts(machine, part), secrets(edit.values))
+        part.name: kind_of(part).foreseen(part, facts(world, part), secrets(edit.values))
         for part in after(edit).parts()
         if part.name in asked
     }
 
 
-def facts(machine: Machine, part: Part) -> Facts:
+def facts(world: World, part: Part) -> Facts:
     """With the engine in the version that the part wants."""
-    found = machine.facts(part)
-    if not isinstance(part, ReplicaPart):
-        return found
-    tool = replace(ENGINE, version=f"version: {part.version.removeprefix('b')} (x)\n")
-    return replace(found, tools={**found.tools, tool.name: tool})
+    if isinstance(part, ReplicaPart):
+        world.machine.versions["llama-server"] = f"version: {part.version.removeprefix('b')} (x)\n"
+    return parse(looks.facts(world.machine, probe(part)), part.stack)
 
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=list(EDITS))
-def test_an_edit_does_what_it_must_and_no_more(machine: Machine, edit: Edit) -> None:
+def test_an_edit_does_what_it_must_and_no_more(world: World, edit: Edit) -> None:
     """A restart only where the engine has to read something anew."""
-    effects = {name: steps.effect for name, steps in foreseen(machine, edit).items()}
+    effects = {name: steps.effect for name, steps in foreseen(world, edit).items()}
     proofs = [effects.pop(ENDPOINT)] if ENDPOINT in effects else []
     assert effects == edit.effects
     assert set(proofs) <= {Effect.PROOF}
 
 
-def test_the_sentences_of_every_edit(machine: Machine, golden: Callable[[str, Mapping[str, str]], None]) -> None:
+def test_the_sentences_of_every_edit(world: World, golden: Callable[[str, Mapping[str, str]], None]) -> None:
     """As a person reads them below the lines that differ; the names of releases are left out."""
     lines: list[str] = []
     for name, edit in EDITS.items():
         lines.append(f"# {name}")
         changes = differences(edit)
-        for part, steps in foreseen(machine, edit).items():
+        for part, steps in foreseen(world, edit).items():
             lines += [f"{part}: {', '.join(changes[part])}", f"    {steps.effect}: {steps.reason}"]
         lines.append("" if changes else "no part differs\n")
     text = re.sub(r"(release|configuration) [0-9a-f]{12}", r"\1 ID", "\n".join(lines))
     golden("foresight", {"edits.txt": text})
 
 
-def test_without_room_the_pause_is_told_with_its_numbers(machine: Machine) -> None:
+def test_without_room_the_pause_is_told_with_its_numbers(world: World) -> None:
     """And what the numbers are."""
-    machine.memory_mib = 20
-    steps = foreseen(machine, EDITS["context"])["chat-box-0"]
+    world.machine.memory_mib = 20
+    steps = foreseen(world, EDITS["context"])["chat-box-0"]
     assert steps.effect is Effect.RESTART_PAUSED
     assert re.match(
         r"no room for a second engine \(\d+ MiB needed, 20 free\); requests wait at the gateway until", steps.reason
     )
 
 
-def test_lost_weights_of_the_release_that_runs_exchange_nothing(machine: Machine) -> None:
+def test_lost_weights_of_the_release_that_runs_exchange_nothing(world: World) -> None:
     """They are brought again for the next start; only new weights mean another engine."""
-    machine.lacks = frozenset({OLD_SHA})
+    world.machine.files.remove("/s/weights")
     part = planned(STACK).replicas[0]
-    assert replica.foreseen(part, facts(machine, part), secrets(VALUES)).effect is Effect.NOTHING
+    assert replica.foreseen(part, facts(world, part), secrets(VALUES)).effect is Effect.NOTHING
 
 
-def test_a_version_that_is_not_installed_is_told_before_anything(machine: Machine) -> None:
+def test_a_version_that_is_not_installed_is_told_before_anything(world: World) -> None:
     """A preview names it; `up` would fail."""
     part = after(EDITS["the engine's build"]).replicas[0]
     with pytest.raises(ConvergeFailed) as caught:
-        kind_of(part).foreseen(part, machine.facts(part), secrets(VALUES))
+        kind_of(part).foreseen(part, parse(looks.facts(world.machine, probe(part)), part.stack), secrets(VALUES))
     assert "b11435" in " ".join(caught.value.reasons)
 
 
 @pytest.mark.parametrize("name", [name for name, edit in EDITS.items() if edit.weights is Effect.NOTHING])
-def test_what_is_foreseen_is_what_is_done(machine: Machine, name: str) -> None:
+def test_what_is_foreseen_is_what_is_done(world: World, name: str) -> None:
     """An engine that is foreseen to stay keeps its process; one that is exchanged does not."""
-    edit, before = EDITS[name], dict(machine.programs)
+    edit, before = EDITS[name], {engine.pid for engine in world.machine.engines()}
     for part in after(edit).replicas:
-        effect = kind_of(part).foreseen(part, facts(machine, part), secrets(edit.values)).effect
-        machine.carry_out(part, replica.steps(part, facts(machine, part), secrets(edit.values)).all())
-        mine = {n: p for n, p in before.items() if n.startswith(part.name)}
-        assert all(machine.programs.get(n) is p for n, p in mine.items()) is not effect.exchanges()
+        effect = kind_of(part).foreseen(part, facts(world, part), secrets(edit.values)).effect
+        run_with(world, edit.values).converge(part)
+        mine = {engine.pid for engine in world.machine.engines() if engine.mark.startswith(f"demo/{part.name}/")}
+        assert (mine <= before) is not effect.exchanges()

@@ -11,7 +11,7 @@ import pytest
 from enginehouse.converge.gates import Gates
 from enginehouse.errors import Cancelled, GateClosed
 from enginehouse.planner.parts import ReplicaPart
-from tests.property.test_converge import PLANS
+from tests.simulated.plans import PLANS
 
 FIRST = PLANS[1024].replicas[0]
 SECOND = replace(FIRST, name="chat-box-1")

@@ -14,7 +14,7 @@ from enginehouse.converge.journal import LONGEST_TEXT, Entry, Word, parse
 from enginehouse.converge.records import events, history
 from enginehouse.converge.standing import Order, from_json, to_json
 from enginehouse.planner.parts import ConnectionKind
-from tests.property.test_converge import PLANS
+from tests.simulated.plans import PLANS
 
 HOST = PLANS[1024].hosts[0]
 ENTRY = Entry(

@@ -18,8 +18,7 @@ from enginehouse.converge.steps import Placed, Prove, Sh, Steps, Upload, WriteMa
 from enginehouse.converge.work import share
 from enginehouse.errors import ConvergeFailed
 from enginehouse.planner.parts import Part
-from tests.property.test_converge import PLANS
-from tests.unit.converge.machine import ORDER
+from tests.simulated.plans import ORDER, PLANS
 
 CHANGE = Change(run="r", who="ada@desk", door="pulumi", at="2026-11-24T12:00:00+00:00")
 

@@ -11,7 +11,7 @@ from enginehouse.converge.manifest import Change, Damaged, Left, Manifest, from_
 from enginehouse.converge.wire import as_inputs, as_part
 from enginehouse.planner.codec import kind_of
 from enginehouse.planner.parts import Part, Side
-from tests.property.test_converge import PLANS
+from tests.simulated.plans import PLANS
 
 PARTS = PLANS[1024].parts()
 CHANGE = Change(run="r", who="ada@desk", door="pulumi", at="2026-11-24T12:00:00+00:00")

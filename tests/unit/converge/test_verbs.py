@@ -21,7 +21,7 @@ from enginehouse.converge.steps import Activation, Sh, Undo, WriteManifest
 from enginehouse.converge.work import Work
 from enginehouse.errors import Cancelled, ConvergeFailed, WrongMachine
 from enginehouse.planner.parts import ConnectionKind
-from tests.property.test_converge import PLANS
+from tests.simulated.plans import PLANS
 
 PART = PLANS[1024].weights[0]
 CHANGE = Change(run="run-0", who="ada@desk", door="pulumi", at="2026-11-24T12:00:00+00:00")

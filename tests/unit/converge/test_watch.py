@@ -28,9 +28,12 @@ from enginehouse.converge.steps import (
 from enginehouse.converge.symptoms import complaints, differences
 from enginehouse.converge.watch import hang_after_s, watched
 from enginehouse.gateway.runtime import ServerState
-from enginehouse.planner.parts import ReplicaPart, Side
-from tests.unit.converge.machine import STATE, Machine, all_steps, lines_of
-from tests.unit.converge.test_foresee import STACK, VALUES, planned, secrets
+from enginehouse.planner.parts import Part, ReplicaPart, Side
+from tests.simulated.machine import PLENTY_MIB, STATE
+from tests.simulated.world import World
+from tests.unit.converge.test_foresee import STACK, VALUES, facts, planned, run_with, secrets, world
+
+__all__ = ["world"]
 
 GIB = 2**30
 AT = "2026-11-24T12:00:00+00:00"
@@ -39,21 +42,38 @@ PART = planned(STACK).replicas[0]
 GATEWAY = planned(STACK).gateway
 
 
-@pytest.fixture
-def machine() -> Machine:
+class Machine:
     """The stack at rest, with room for a second engine."""
-    machine = Machine(stack="demo", sides=lines_of(GATEWAY))
-    for part in planned(STACK).replicas:
-        machine.carry_out(part, replica.steps(part, machine.facts(part), secrets(VALUES)).all())
-    machine.carry_out(GATEWAY, gateway.steps(GATEWAY, machine.facts(GATEWAY), secrets(VALUES)).all())
-    return machine
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        world.machine.memory_mib = PLENTY_MIB
+
+    def facts(self, part: Part) -> Facts:
+        return facts(self.world, part)
+
+    def converge(self, part: Part) -> None:
+        run_with(self.world, VALUES).converge(part)
+
+    def set(self, seat: Seat, state: ServerState) -> None:
+        haproxy = self.world.machine.haproxy()
+        server = haproxy and haproxy.server(f"{seat.backend}/{seat.server}")
+        assert server
+        server.admin = state.value
+
+
+@pytest.fixture
+def machine(world: World) -> Machine:
+    return Machine(world)
 
 
 def hanging(machine: Machine, *, gone: bool = False) -> Facts:
     """The facts of a replica whose engine hangs; `gone`: that process has ended, and another runs."""
-    facts = machine.facts(PART)
-    pid = next(process.pid for process in facts.processes if process.program == f"{PART.name}/a")
-    return replace(facts, hung=Hung(pid=0 if gone else pid, at=AT, why=WHY))
+    processes = machine.facts(PART).processes
+    pid = next(process.pid for process in processes if process.program == f"{PART.name}/a")
+    note = f"{0 if gone else pid} 0 {AT} {WHY}\n"
+    machine.world.machine.files.write(f"{STATE}/demo/{PART.name}/run/hung", note)
+    return machine.facts(PART)
 
 
 def steps(facts: Facts) -> Steps:
@@ -61,7 +81,8 @@ def steps(facts: Facts) -> Steps:
 
 
 def of(kind: type[Step], found: Steps) -> list[Step]:
-    return [step for step in all_steps(found) if isinstance(step, kind)]
+    steps = (inner for step in found.all() for inner in (step.forward if isinstance(step, Activation) else (step,)))
+    return [step for step in steps if isinstance(step, kind)]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +127,7 @@ def test_an_engine_that_hangs_is_not_ready_though_it_says_so(machine: Machine) -
 @pytest.mark.parametrize("memory_mib", [100_000, 20], ids=["beside", "no room"])
 def test_an_engine_that_hangs_is_exchanged_and_nobody_waits_for_its_requests(machine: Machine, memory_mib: int) -> None:
     """Twin: for one that works, an exchange does wait."""
-    machine.memory_mib = memory_mib
+    machine.world.machine.memory_mib = memory_mib
     other = replica.steps(replace(PART, args={**PART.args, "threads": "9"}), machine.facts(PART), secrets(VALUES))
     assert len(of(WaitIdle, other)) == 1
     found = steps(hanging(machine))
@@ -114,7 +135,7 @@ def test_an_engine_that_hangs_is_exchanged_and_nobody_waits_for_its_requests(mac
     assert [step.program for step in of(StartProgram, found) if isinstance(step, StartProgram)] == ["chat-box-0-b"]
     assert [step.program for step in of(StopProgram, found) if isinstance(step, StopProgram)] == ["chat-box-0-a"]
     assert "forgetting that it hung" in [step.title for step in found.all()]
-    machine.carry_out(PART, found.all())
+    machine.converge(PART)
     assert steps(machine.facts(PART)).effect is Effect.NOTHING
 
 
@@ -128,8 +149,7 @@ def test_a_preview_does_not_claim_that_no_request_waits(machine: Machine) -> Non
 
 def test_one_that_was_restarted_meanwhile_is_asked_and_gets_its_traffic(machine: Machine) -> None:
     """The watchdog ended half-way: the engine is new, and its server is still paused."""
-    assert machine.servers is not None
-    machine.servers[Seat(backend="be_chat", server="chat-box-0-a")] = ServerState.DRAIN
+    machine.set(Seat(backend="be_chat", server="chat-box-0-a"), ServerState.DRAIN)
     found = steps(hanging(machine, gone=True))
     assert [type(step) for step in found.all()][:2] == [BecomeReady, SetServers]
     assert "forgetting that it hung" in [step.title for step in found.all()]
@@ -137,29 +157,27 @@ def test_one_that_was_restarted_meanwhile_is_asked_and_gets_its_traffic(machine:
 
 def test_undraining_gives_nothing_to_an_engine_that_hangs(machine: Machine) -> None:
     """The watchdog does, when it works again."""
-    assert machine.servers is not None
-    machine.servers[Seat(backend="be_chat", server="chat-box-0-a")] = ServerState.DRAIN
+    machine.set(Seat(backend="be_chat", server="chat-box-0-a"), ServerState.DRAIN)
     assert replica.undrain(PART, hanging(machine)) == ()
-    assert replica.undrain(PART, machine.facts(PART)) != ()
+    assert replica.undrain(PART, replace(machine.facts(PART), hung=None)) != ()
 
 
 def test_another_limit_is_told_and_restarts_nothing(machine: Machine) -> None:
     part: ReplicaPart = replace(PART, hang_after_s=60)
     found = replica.steps(part, machine.facts(part), secrets(VALUES))
     assert (found.effect, type(found.all()[0])) == (Effect.RECORD, Place)
-    machine.carry_out(part, found.all())
+    machine.converge(part)
     assert replica.steps(part, machine.facts(part), secrets(VALUES)).effect is Effect.NOTHING
 
 
 @pytest.mark.parametrize("state", [ServerState.READY, ServerState.DRAIN])
 def test_the_gateway_leaves_the_traffic_of_a_hung_replica_to_who_heals_it(machine: Machine, state: ServerState) -> None:
     """Neither state of its server is drift; one that is out for good is."""
-    assert machine.servers is not None
     seat = Seat(backend="be_chat", server="chat-box-0-a")
-    machine.servers[seat] = state
+    machine.set(seat, state)
     facts = replace(machine.facts(GATEWAY), hung_others={PART.name: Hung(pid=1, at=AT, why=WHY)})
     assert gateway.wanted_servers(GATEWAY, facts)[seat] is state
-    machine.servers[seat] = ServerState.MAINT
+    machine.set(seat, ServerState.MAINT)
     assert gateway.wanted_servers(GATEWAY, replace(machine.facts(GATEWAY), hung_others=facts.hung_others))[seat] is (
         ServerState.DRAIN
     )

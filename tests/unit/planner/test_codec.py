@@ -8,7 +8,7 @@ import pytest
 
 from enginehouse.planner.codec import from_plain, to_plain
 from enginehouse.planner.parts import GatewayPart
-from tests.property.test_converge import PLANS
+from tests.simulated.plans import PLANS
 
 
 def test_a_part_comes_back_as_it_was() -> None:
