@@ -85,7 +85,7 @@ def _check_nothing_changes(output: str) -> None:
 def _sides(replicas: int) -> Iterator[tuple[Side, Side]]:
     """Both stacks, deployed. The real one's files and processes are gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="eh-bench-"))
-    with new_world() as world:
+    with new_world(World) as world:
         try:
             real = _side("real", folder, "-m enginehouse.provider", world, replicas)
             nothing = _side("nothing", folder, str(Path(__file__).with_name("do_nothing_provider.py")), world, replicas)

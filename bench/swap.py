@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--swaps", type=int, default=10, help="of each kind")
     parser.add_argument("--clients", type=int, default=4)
     options = parser.parse_args()
-    with new_world() as world:
+    with new_world(World) as world:
         install_real_engine(world)
         write_tiny_model(world.model)
         world.up()

@@ -9,8 +9,9 @@ put() { # MODE SIZE PATH: a file from stdin; mode before content, complete or no
     rm -f "$3.new"
     : >"$3.new"
     chmod "$1" "$3.new"
-    [ "$2" = 0 ] || dd bs="$2" count=1 iflag=fullblock status=none >"$3.new"
+    [ "$2" = 0 ] || dd bs="$2" count=1 iflag=fullblock status=none >"$3.new" || :
     if [ "$(stat -c %s "$3.new")" != "$2" ]; then
+        rm -f "$3.new"
         echo "$3 did not arrive completely" >&2
         exit 1
     fi

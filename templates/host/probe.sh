@@ -100,8 +100,7 @@ marked() { # STACK: pid, program mark, release of its processes in this state fo
                     print pid "\t" value[pid, "PROGRAM"] "\t" value[pid, "RELEASE"] }'
 }
 
-listeners() { # PORT...: port, pid, program name of whoever listens there
-    key listeners
+sockets() { # PORT...; sets `sockets`. Comes before `processes`, so that whoever listens here is among them there.
     sockets=$(awk -v wanted=" $* " '
         BEGIN { for (i = 0; i < 16; i++) digit[substr("0123456789ABCDEF", i + 1, 1)] = i }
         $4 == "0A" {
@@ -109,6 +108,10 @@ listeners() { # PORT...: port, pid, program name of whoever listens there
             for (i = 1; i <= 4; i++) port = port * 16 + digit[substr(hex, i, 1)]
             if (index(wanted, " " port " ") && !(port in seen)) { seen[port] = 1; print port "/" $10 }
         }' /proc/net/tcp /proc/net/tcp6 2>/dev/null)
+}
+
+listeners() { # port, pid, program name of whoever listens there
+    key listeners
     [ -n "$sockets" ] || return 0
     set --
     for pid in $pids; do set -- "$@" "/proc/$pid/fd"; done
@@ -116,6 +119,8 @@ listeners() { # PORT...: port, pid, program name of whoever listens there
     [ $# = 0 ] || ours=$(find "$@" -lname 'socket:*' -printf '%l %h\n' 2>/dev/null)
     for socket in $sockets; do
         owner_of "${socket#*/}"
+        # One that has ended since listens no more.
+        [ -n "$owner" ] || grep -qs " ${socket#*/} " /proc/net/tcp /proc/net/tcp6 || continue
         name=
         [ -z "$owner" ] || read -r name 2>/dev/null <"/proc/$owner/comm"
         printf '%s\n' "${socket%/*}$tab$owner$tab$name"

@@ -23,6 +23,7 @@ class Disk:
     def __init__(self, place: Path) -> None:
         self._place = place
         self._ballast = place / "ballast"
+        self._is_read_only = False
 
     def fill(self) -> None:
         """From now on nothing fits, not one byte."""
@@ -39,11 +40,20 @@ class Disk:
         self._ballast.unlink(missing_ok=True)
 
     def make_read_only(self) -> None:
-        """Refused while files there are open for writing."""
-        _mount("-o", "remount,ro", str(self._place))
+        """For whatever is opened from now on: a view of the same disk lies over it."""
+        _mount("--bind", str(self._place), str(self._place))
+        _mount("-o", "remount,bind,ro", str(self._place))
+        self._is_read_only = True
 
     def make_writable(self) -> None:
-        _mount("-o", "remount,rw", str(self._place))
+        _unmount(self._place)
+        self._is_read_only = False
+
+    def mend(self) -> None:
+        """Whatever was done to it."""
+        if self._is_read_only:
+            self.make_writable()
+        self.clear()
 
 
 @contextmanager
@@ -55,7 +65,7 @@ def disk(world: World) -> Iterator[Disk]:
         yield Disk(world.state)
     finally:
         world.kill_all()
-        subprocess.run(["umount", "--lazy", str(world.state)], check=True)
+        _unmount(world.state)
 
 
 def _require_mount(place: Path) -> None:
@@ -67,6 +77,11 @@ def _require_mount(place: Path) -> None:
         if os.environ.get("REQUIRE_ALL") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+def _unmount(place: Path) -> None:
+    """Also while something there is open."""
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def _mount(*words: str) -> None:

@@ -22,6 +22,7 @@ from enginehouse.connectors import Connectors
 from enginehouse.connectors.base import Connector, Held, Result
 from enginehouse.connectors.local import LocalConnector
 from enginehouse.converge import Context, Observed, Run, SystemClock, converge, destroy, observe
+from enginehouse.converge.context import Clock
 from enginehouse.converge.events import Event
 from enginehouse.converge.journal import Entry
 from enginehouse.converge.lease import Leases
@@ -40,6 +41,8 @@ from tests.tools_available import require_tool
 STANDIN = Path(__file__).parents[1] / "standins" / "llama_server.py"
 KEY = "sk-demo-0123456789"
 MODEL = "tiny"
+JOURNAL = "engines.jsonl"
+"""In a world's folder: what happened to its stand-in engines."""
 SMALL_MIB = 100
 HUGE_MIB = 10**7
 """More memory than any machine of ours has, so that a second engine does not fit beside the first."""
@@ -113,14 +116,16 @@ class World:
     run_id: str = "run-1"
     state_name: str = "s"
     claim: Claim | None = None
+    clock: Clock = field(default_factory=SystemClock)
 
     def __post_init__(self) -> None:
         self.connector = Recorder(LocalConnector("box", environment=self._environment()))
         self.connectors = Connectors({ConnectionKind.LOCAL: lambda host, connection: self.connector})
-        self.leases = Leases(SystemClock(), lease_wait_s=1)
+        self.leases = Leases(self.clock, lease_wait_s=1)
         self.cancelled = threading.Event()
         self.model = self.folder / "model.gguf"
-        self.write_model({})
+        if not self.model.exists():
+            self.write_model({})
 
     def reset(self) -> None:
         """What the person wants is as at first; what the machine has is left as it is."""
@@ -188,6 +193,7 @@ class World:
             secrets=self.secrets,
             uploads_from=self.folder,
             cancelled=self.cancelled,
+            clock=self.clock,
             leases=self.leases,
             claim=self.claim,
         )
@@ -365,10 +371,11 @@ def tiny(part: ReplicaPart, memory_mib: int) -> ReplicaPart:
     return replace(part, memory_mib=memory_mib)
 
 
-def install_standin(folder: Path) -> None:
-    """A `llama-server` in `folder` that is the stand-in."""
+def install_standin(folder: Path, journal: Path) -> None:
+    """A `llama-server` in `folder` that is the stand-in and notes in `journal` what happens to it."""
     program = folder / "llama-server"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E {STANDIN} "$@"\n')
+    noting = f"export STANDIN_JOURNAL={journal}"
+    program.write_text(f'#!/bin/sh\n{noting}\nexec {sys.executable} -S -E {STANDIN} "$@"\n')
     program.chmod(0o755)
 
 
@@ -383,11 +390,16 @@ def install_real_engine(world: World) -> None:
 
 def all_free(plan: Plan) -> bool:
     """Whether nobody listens on any port of the stack."""
-    ports = [plan.gateway.port, plan.gateway.metrics_port, *(p for r in plan.replicas for p in r.ports.values())]
-    return not any(_is_taken(port) for port in ports)
+    return not any(is_taken(port) for port in ports_of(plan))
 
 
-def _is_taken(port: int) -> bool:
+def ports_of(plan: Plan) -> set[int]:
+    """Where programs of the stack listen, or may listen later."""
+    return {plan.gateway.port, plan.gateway.metrics_port, *(p for r in plan.replicas for p in r.ports.values())}
+
+
+def is_taken(port: int) -> bool:
+    """Whether somebody listens there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

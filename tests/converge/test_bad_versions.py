@@ -103,7 +103,7 @@ BAD = {
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one replica", "two replicas"])
 def module_world(request: pytest.FixtureRequest) -> Iterator[World]:
-    with new_world() as made:
+    with new_world(World) as made:
         made.settings["replicas"] = request.param
         yield made
 

@@ -12,7 +12,8 @@ import pytest
 
 from enginehouse.converge import SystemClock, as_inputs
 from enginehouse.converge.lease import Leases
-from enginehouse.errors import ConvergeFailed, LeaseHeld
+from enginehouse.errors import ConnectorError, ConvergeFailed, LeaseHeld
+from enginehouse.gateway.runtime import Refused
 from tests.converge.harness import World
 
 
@@ -141,6 +142,25 @@ def test_kill_of_the_supervisor_is_seen_and_healed_without_a_second_engine(runni
     ]
     assert not orphans & set(running.processes())
     assert running.ask()[0] == 200
+
+
+def test_a_new_supervisor_has_started_its_programs_and_the_gateway_uses_none_yet(running: World) -> None:
+    """The look that follows finds them; an engine gets requests when it has proved itself, which is the replica's."""
+    running.kill("box/supervisor")
+    running.converge(running.plan().hosts[0])
+    programs = (running.engine, "gateway-box")
+    assert all(info and not info.state.has_ended() for info in map(running.supervisor().info, programs))
+    running.wait_until(lambda: answers(running))
+    assert {row.status for row in running.runtime().servers()} == {"MAINT"}
+    running.converge(running.replica())
+    assert running.ask()[0] == 200
+
+
+def answers(world: World) -> bool:
+    try:
+        return world.runtime().worker() > 0
+    except (ConnectorError, Refused):
+        return False
 
 
 def test_a_replica_without_a_supervisor_says_what_is_missing(running: World) -> None:

@@ -22,7 +22,7 @@ from tests.converge.load import load, wait_for_answers
 @pytest.fixture(scope="module")
 def two() -> Iterator[World]:
     """A stack with two replicas."""
-    with new_world() as made:
+    with new_world(World) as made:
         yield made
 
 

@@ -273,6 +273,39 @@ def test_what_the_supervisor_healed_is_no_difference(running: World) -> None:
     assert (observed.inputs, observed.reasons) == (as_inputs(running.replica()), ())
 
 
+def test_an_engine_that_is_being_started_again_gets_requests_when_it_has_answered_one(running: World) -> None:
+    """kill -9 of one that takes long to load, then a run: requests are held back until its proof, and then it rests."""
+    running.write_model({"load_s": 5})
+    running.up()
+    (mark,) = running.engines()
+    running.events.clear()
+    running.kill(mark)
+    running.wait_until(lambda: running.engines() == [mark])
+    running.up()
+    began = [text for text in running.texts() if text.startswith("chat-box-0: [") and ": " not in text[12:]]
+    assert [text.partition("] ")[2] for text in began] == [
+        f"holding requests back (side {running.side} is not ready)",
+        "waiting for the engine",
+        "giving it the traffic",
+        "recording the release",
+    ]
+    assert running.ask()[0] == 200
+    running.connector.holds = 0
+    running.up()
+    assert running.connector.holds == 0
+
+
+def test_what_heals_keeps_the_release_from_before(running: World) -> None:
+    """The last two releases stay until the next one comes."""
+    running.settings["context"] = 1024
+    running.up()
+    folder = running.place("chat-box-0", "releases")
+    before = sorted(folder.iterdir())
+    running.supervisor().stop(running.engine)
+    running.up()
+    assert sorted(folder.iterdir()) == before
+
+
 def test_somebody_elses_change_stops_the_run(running: World) -> None:
     """The generation is compare-and-swap; the message names who, when and through which door."""
     known = running.converge(running.replica())["generation"]
@@ -318,7 +351,7 @@ def test_a_drain_that_takes_too_long_is_cut_and_told(running: World) -> None:
     running.write_model({"token_s": 0.1})
     running.up()
     running.settings |= {"drain_s": 1, "context": 1024}
-    with load(running, clients=2, repeat=24) as count:
+    with load(running, clients=2, repeat=32) as count:
         running.wait_until(lambda: running.connections(running.serving_port) > 1)
         running.converge(running.replica())
     assert any("are cut off" in text for text in running.texts())

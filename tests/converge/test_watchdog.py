@@ -32,7 +32,7 @@ HUNG = f"no progress and no answer for {HANG_AFTER_S} s"
 
 @pytest.fixture(scope="module")
 def one() -> Iterator[World]:
-    with new_world() as made:
+    with new_world(World) as made:
         yield made
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from enginehouse.converge import execute, orders, replica, verbs
+from enginehouse.converge import execute, orders, replica, sides, verbs
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.manifest import Manifest, from_json, to_json
 from enginehouse.converge.steps import BecomeReady, Steps
@@ -46,7 +46,7 @@ def test_traffic_for_an_engine_that_has_not_proved_itself(world: World, monkeypa
 
 def test_an_engine_that_is_stopped_under_its_requests(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A converge that does not drain."""
-    monkeypatch.setattr(replica, "_at_gateway", lambda *anything: ())
+    monkeypatch.setattr(sides, "set_state", lambda *anything: ())
     with pytest.raises(Violated, match="is stopped while its server takes requests"):
         world.up()
 

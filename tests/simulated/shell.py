@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatch
 from functools import cache, lru_cache
 
 from enginehouse.connectors.base import Result
@@ -125,9 +126,15 @@ def _chmod(shell: _Shell, mode: str, *paths: str) -> None:
 
 
 def _rm(shell: _Shell, option: str, *paths: str) -> None:
-    for path in paths:
+    for path in (found for pattern in paths for found in _expanded(shell, pattern)):
         shell.files.remove(path)
         shell.machine.effect(f"{path} is removed")
+
+
+def _expanded(shell: _Shell, pattern: str) -> list[str]:
+    if "*" not in pattern:
+        return [pattern]
+    return [path for path, _ in shell.files.below(pattern.partition("/*")[0]) if fnmatch(path, pattern)]
 
 
 def _ln(shell: _Shell, option: str, target: str, link: str) -> None:

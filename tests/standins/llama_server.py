@@ -4,6 +4,7 @@ Its model file is JSON and says how it behaves:
 {"load_s": 0.5, "exit_after_load": 3, "last_words": "no", "text": "", "token_s": 0.05, "status": 500}, and ended by
 signals: {"killed_after_load": "SIGKILL", "killed_at_completion": "SIGSEGV"}. {"queue": true}: no more than `parallel`
 requests at once. From SIGUSR1 on it hangs: health answers, completions and metrics do not.
+With `STANDIN_JOURNAL` it appends to that file what happens to it, one JSON object a line (`Journal`).
 It proves what converge does with an engine's process, port, health and exit. It proves nothing about inference.
 Strict: an unknown flag is an error, as in the real one.
 """
@@ -30,6 +31,25 @@ BARE = ("metrics", "slots", "offline", "no-ui", "no-cors-credentials", "jinja")
 VERSION = "version: 11434 (stand-in)\nbuilt with nothing for nobody\n"
 
 
+class Journal:
+    """When this process started, loaded, was asked to stop, was awaited, proved itself, and got each request.
+
+    `id` is what the gateway calls a request. One without came from converge, which waits for an engine with Python's
+    client and then lets it prove itself with a completion; HAProxy's checks and what `curl` asks are not noted.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        path = os.environ.get("STANDIN_JOURNAL")
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) if path else None
+        mark, release = (os.environ.get(f"ENGINEHOUSE_{name}", "") for name in ("PROGRAM", "RELEASE"))
+        self._who = {"pid": os.getpid(), "port": int(options.port), "mark": mark, "release": release}
+
+    def note(self, event: str, **more: object) -> None:
+        if self._file is not None:
+            line = {"t": time.monotonic(), "event": event, **self._who, **more}
+            os.write(self._file, json.dumps(line).encode() + b"\n")
+
+
 class Engine:
     """What the process knows: its behaviour, whether it has loaded, and how many requests it works on."""
 
@@ -43,6 +63,8 @@ class Engine:
         self.slots = threading.Semaphore(int(options.parallel) if self.behaviour.get("queue") else 1000)
         self.turns = threading.Event()
         self.turns.set()
+        self.journal = Journal(options)
+        self.journal.note("started")
 
     def load(self) -> None:
         time.sleep(self.behaviour.get("load_s", 0.0))
@@ -51,6 +73,7 @@ class Engine:
             print(self.behaviour.get("last_words", "error: the stand-in was told to fail"), flush=True)
             os._exit(self.behaviour["exit_after_load"])
         self.loaded.set()
+        self.journal.note("loaded")
         print("main: model loaded", flush=True)
 
     def die(self, when: str) -> None:
@@ -71,6 +94,8 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
+        if "Accept-Encoding" in self.headers:
+            self.server.engine.journal.note("awaited")
         if not self.server.engine.loaded.is_set():
             self._send(503, {"error": {"message": "Loading model"}})
         elif self.path == "/metrics":
@@ -82,12 +107,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        engine = self.server.engine
+        engine, name = self.server.engine, self.headers.get("X-Request-Id")
+        if name:
+            engine.journal.note("request", id=name, loaded=engine.loaded.is_set())
         with engine.lock:
             engine.busy += 1
         try:
             with engine.slots:
                 self._complete(request, engine.behaviour)
+            if not name and "Accept-Encoding" in self.headers:
+                engine.journal.note("proved")
         finally:
             with engine.lock:
                 engine.busy -= 1
@@ -151,6 +180,7 @@ def main() -> None:
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         """Idle: at once. With a request in progress: never, as measured with the real one. Hanging: at once again."""
+        engine.journal.note("told to stop")
         if engine.busy == 0 or not engine.turns.is_set():
             os._exit(0)
 

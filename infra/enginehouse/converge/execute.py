@@ -23,6 +23,7 @@ from enginehouse.converge.steps import (
     SetServers,
     Sh,
     StartProgram,
+    StartSupervisor,
     Step,
     StopProgram,
     Upload,
@@ -127,6 +128,12 @@ def _start(work: Work, step: StartProgram) -> None:
     work.supervisor.start(step.program)
 
 
+def _start_supervisor(work: Work, step: StartSupervisor) -> None:
+    """A look at the machine while programs start would take them for missing, and their ports for somebody else's."""
+    _sh(work, step)
+    work.supervisor.await_started()
+
+
 def _stop(work: Work, step: StopProgram) -> None:
     work.supervisor.stop(step.program)
     work.do(step.title, scripts.remove(step.file))
@@ -150,6 +157,7 @@ def _write_manifest(work: Work, step: WriteManifest, stamp: Stamp) -> Manifest:
 
 _EXECUTORS: Mapping[type[Step], Callable[[Work, Any], None]] = {
     Sh: _sh,
+    StartSupervisor: _start_supervisor,
     Place: _place,
     Upload: upload,
     StartProgram: _start,

@@ -293,8 +293,10 @@ def _end(gateway: _Gateway, left: Left) -> Iterator[Step]:
 
 
 def _close(gateway: _Gateway) -> Iterator[Step]:
-    kept = {gateway.release, gateway.facts.manifest.release if gateway.facts.manifest else ""} - {""}
-    if releases_on(gateway.facts, gateway.places) - kept:
+    before = gateway.facts.manifest.release if gateway.facts.manifest else gateway.release
+    kept = (gateway.release, before)
+    # What only heals leaves the configuration from before where it is.
+    if before != gateway.release and releases_on(gateway.facts, gateway.places) - set(kept):
         yield Sh(
             title="removing configurations before the last two", script=scripts.keep_releases(gateway.places, kept)
         )

@@ -16,6 +16,7 @@ from enginehouse.converge.steps import (
     Placed,
     Sh,
     StartProgram,
+    StartSupervisor,
     Step,
     Steps,
     WriteManifest,
@@ -142,7 +143,7 @@ def _supervisor(part: HostPart, places: Places, facts: Facts) -> Iterator[Step]:
             deadline_s=STOP_SUPERVISOR_S,
         )
     if not answers:
-        yield Sh(title="starting the supervisor", script=_start(part, places, facts))
+        yield StartSupervisor(title="starting the supervisor", script=_start(part, places, facts))
 
 
 def _watchdog(part: HostPart, places: Places, facts: Facts, wrong: tuple[Placed, ...]) -> Iterator[Step]:

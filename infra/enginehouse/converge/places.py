@@ -13,6 +13,8 @@ SUPERVISOR = "supervisor"
 GATEWAY = "gateway"
 WATCHDOG = "watchdog"
 """The watchdog's program, and its mark."""
+SAVED_SERVERS = "run/servers.state"
+"""In a gateway's folder."""
 LONGEST_SOCKET_PATH = 107
 """Bytes of a unix socket's path (Linux: `sun_path` holds 108 with the final NUL)."""
 _STATE = re.compile(r"/[\w .+=~/-]+")
@@ -135,7 +137,7 @@ def admin_socket(gateway: Places) -> str:
 
 def saved_servers(gateway: Places) -> str:
     """The servers' states, which HAProxy reads on start and reload."""
-    return f"{gateway.part}/run/servers.state"
+    return f"{gateway.part}/{SAVED_SERVERS}"
 
 
 def metrics_port_file(gateway: Places) -> str:

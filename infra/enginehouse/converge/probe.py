@@ -68,7 +68,19 @@ def _common(part: Part) -> Iterator[str]:
         former = places.other(part.renamed_from)
         yield f"[ ! -d {former.part} ] || yes former_folder"
         yield f"text_of former {former.manifest}"
+    if ports := _ports(part):
+        yield f"sockets {' '.join(map(str, ports))}"
     yield f"processes {shlex.quote(part.stack)}"
+
+
+def _ports(part: Part) -> tuple[int, ...]:
+    """Where programs of the part listen."""
+    match part:
+        case ReplicaPart():
+            return tuple(part.ports.values())
+        case GatewayPart():
+            return part.port, part.metrics_port
+    return ()
 
 
 def _host(part: HostPart) -> Iterator[str]:
@@ -96,7 +108,7 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
     engine = engines()[part.engine]
     names = [part.name, *([part.renamed_from] if part.renamed_from else [])]
     programs = [places.program_file(side_program(name, side)) for name in names for side in Side]
-    ports = " ".join(str(port) for port in part.ports.values())
+    ports = " ".join(map(str, _ports(part)))
     gateway = places.other(part.gateway.part)
     yield f"text_of drained {places.drained}"
     yield f"text_of hung {places.hung}"
@@ -104,7 +116,7 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
     if part.renamed_from:
         yield f"text_of former_drained {places.other(part.renamed_from).drained}"
     yield f"files_below {places.part} {' '.join(programs)}"
-    yield f"listeners {ports}"
+    yield "listeners"
     yield f"answers {shlex.quote(engine.health_path)} {ports}"
     yield f"gateway_stats {metrics_port_file(gateway)}"
     yield f"text_of manifest.{gateway.name} {gateway.manifest}"
@@ -117,7 +129,7 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
 def _gateway(part: GatewayPart) -> Iterator[str]:
     places = _places(part)
     yield f"files_below {places.part} {places.program_file(part.name)}"
-    yield f"listeners {part.port} {part.metrics_port}"
+    yield "listeners"
     yield f"gateway_stats {metrics_port_file(places)}"
     yield f"key current; readlink {places.part}/current 2>/dev/null"
     yield f"[ ! -S {admin_socket(places)} ] || yes socket"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import enginehouse.converge.scripts as scripts
+import enginehouse.converge.sides as sides
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.manifest import Left
 from enginehouse.converge.programs import PRIVATE, end_orphans, releases_on
@@ -17,19 +18,16 @@ from enginehouse.converge.runners import Replica, Runner, split
 from enginehouse.converge.standing import to_json
 from enginehouse.converge.steps import (
     Activation,
-    BecomeReady,
     Effect,
     Place,
     Placed,
     Seat,
-    SetServers,
     Sh,
     StartProgram,
     Step,
     Steps,
     StopProgram,
     Undo,
-    WaitIdle,
     WriteManifest,
     wrong_files,
 )
@@ -38,9 +36,6 @@ from enginehouse.errors import ConvergeFailed
 from enginehouse.gateway.runtime import ServerState
 from enginehouse.planner.parts import ReplicaPart, Side
 from enginehouse.render.symbols import Secret
-
-USABLE_S = 10
-"""The gateway checks a server every second; an engine that has just completed a request passes the first check."""
 
 
 def steps(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
@@ -65,8 +60,9 @@ def foreseen(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> 
 def drain(part: ReplicaPart, facts: Facts, *, wait: bool) -> tuple[Step, ...]:
     """What takes the traffic from the replica, and with `wait` what lets its requests finish."""
     replica = Replica(part, facts, {})
-    pause = [_pause(replica, seats, "taking the traffic from it")] if (seats := _with_traffic(replica)) else []
-    return (*pause, *(_idle(runner, cut=False) for runner in replica.running() if wait))
+    seats = sides.with_traffic(replica)
+    pause = (sides.pause(replica, seats, "taking the traffic from it"),) if seats else ()
+    return (*pause, *(sides.wait_idle(runner, cut=False) for runner in replica.running() if wait))
 
 
 def undrain(part: ReplicaPart, facts: Facts) -> tuple[Step, ...]:
@@ -114,9 +110,7 @@ def _keep(replica: Replica, serving: Runner) -> Steps:
     known = manifest is not None and (manifest.release, manifest.side) == (replica.release, serving.side)
     others = [runner for runner in replica.running() if runner != serving]
     left, leaving = split(replica, serving, others)
-    put = tuple(_put_to_work(replica, serving, known=known))
-    begun = not known and not replica.takes_traffic(serving)
-    now = [_continued(replica, serving, put, old_serves=bool(others))] if begun else list(put)
+    now = list(_put_to_work(replica, serving, known=known))
     now += [*(step for runner in leaving for step in _retire(replica, runner)), *_forget_idle(replica)]
     besides = replica.facts.moves or _unwatched(replica, serving)
     if not now and known and manifest and manifest.records(replica.part) and not besides:
@@ -126,21 +120,34 @@ def _keep(replica: Replica, serving: Runner) -> Steps:
     return Steps(activate=(*now, *_close(replica, serving, left)), effect=effect, reason=runs_on + more)
 
 
-def _continued(replica: Replica, serving: Runner, put: tuple[Step, ...], *, old_serves: bool) -> Activation:
-    """What a run that ended began: one that does not get ready now ends like one that was just started."""
-    back = tuple(Undo(of=put[0], step=step) for step in _stop(replica, serving))
-    title = f"starting release {replica.release} on side {serving.side}"
-    return Activation(title=title, forward=put, back=back, old_serves=old_serves)
-
-
 def _put_to_work(replica: Replica, serving: Runner, *, known: bool) -> Iterator[Step]:
     """See that it is ready, which goes without saying of one that is `known`, and has the traffic it shall have."""
-    if not known or replica.facts.hung or replica.facts.health.get(serving.port) != 200:
-        yield _become_ready(replica, serving, "waiting for the engine")
-    if replica.facts.drained and (seats := _with_traffic(replica)):
-        yield _pause(replica, seats, f"taking the traffic from it (drained {replica.facts.drained})")
-    elif not replica.takes_traffic(serving):
-        yield from _give_traffic(replica, serving, "giving it the traffic")
+    drained = replica.facts.drained
+    if drained and (seats := sides.with_traffic(replica)):
+        yield sides.pause(replica, seats, f"taking the traffic from it (drained {drained})")
+    well = known and not replica.facts.hung and replica.facts.health.get(serving.port) == 200
+    if not well or not (drained or replica.takes_traffic(serving) or serving.seat is None):
+        yield _prove(replica, serving, known=known)
+
+
+def _prove(replica: Replica, serving: Runner, *, known: bool) -> Activation:
+    """It gets requests when it has answered one: health says of an engine that was started again that it has loaded.
+
+    One that a run which ended had begun, and that does not get ready now, ends like one that was just started.
+    """
+    title = "waiting for the engine"
+    loaded = replica.facts.health.get(serving.port) == 200
+    hold = () if loaded or replica.facts.drained else sides.hold(replica, serving)
+    ready = sides.become_ready(replica, serving, title)
+    has_it = replica.takes_traffic(serving) and not hold
+    traffic = () if has_it else sides.give_traffic(replica, serving, "giving it the traffic")
+    forward = (*hold, ready, *traffic)
+    if known or replica.takes_traffic(serving):
+        before = sides.give_traffic(replica, serving, "leaving it to the gateway's checks", wait=False)
+        back = tuple(Undo(of=of, step=step) for of in hold for step in before)
+    else:
+        back = tuple(Undo(of=ready, step=step) for step in _stop(replica, serving))
+    return Activation(title=title, forward=forward, back=back, old_serves=len(replica.running()) > 1)
 
 
 def _exchange(replica: Replica) -> Steps:
@@ -154,7 +161,7 @@ def _exchange(replica: Replica) -> Steps:
     left, leaving = split(replica, target, others)
     ending = [*(step for runner in leaving for step in _retire(replica, runner)), *_forget_idle(replica, target)]
     if gone:
-        ending += _at_gateway(replica, gone, ServerState.MAINT, f"taking side {gone.side} out of the gateway")
+        ending += sides.set_state(replica, gone, ServerState.MAINT, f"taking side {gone.side} out of the gateway")
     activate = (switch, *ending, *_close(replica, target, left))
     effect, reason = _meaning(replica, old, target)
     return Steps(stage=tuple(_stage(replica, target)), activate=activate, effect=effect, reason=reason)
@@ -183,10 +190,10 @@ def _stage(replica: Replica, target: Runner) -> Iterator[Step]:
 def _target(replica: Replica, old: Runner | None) -> Runner:
     """The side for the new release: not where the old one serves, and with a port that is free."""
     known = replica.facts.manifest.side if replica.facts.manifest else None
-    sides = sorted((replica.runner(side) for side in Side), key=lambda r: (r.side != known, r.side))
-    sides = [r for r in sides if old is None or (r.program != old.program and r.port != old.port)]
-    taken = {runner: replica.owner_of(runner) for runner in sides}
-    free = next((runner for runner in sides if taken[runner] is None), None)
+    both = sorted((replica.runner(side) for side in Side), key=lambda r: (r.side != known, r.side))
+    eligible = [r for r in both if old is None or (r.program != old.program and r.port != old.port)]
+    taken = {runner: replica.owner_of(runner) for runner in eligible}
+    free = next((runner for runner in eligible if taken[runner] is None), None)
     if free is None:
         raise ConvergeFailed(
             f"{replica.part.name}: no port is free for the engine", reasons=tuple(_owners(replica, taken))
@@ -238,11 +245,11 @@ def _numbers(replica: Replica) -> str:
 def _start(replica: Replica, runner: Runner, title: str) -> tuple[Step, ...]:
     """A side whose engine ended keeps its traffic at the gateway; the next engine there gets it once it is ready."""
     seats = replica.open_to(runner.port)
-    first = (_pause(replica, seats, f"holding requests back (side {runner.side} is not ready)"),) if seats else ()
+    first = (sides.pause(replica, seats, f"holding requests back (side {runner.side} is not ready)"),) if seats else ()
     file = replica.files(runner.side)[-1]
-    start = _program(runner, title, file)
-    ready = _become_ready(replica, runner, f"side {runner.side}")
-    return (*first, start, ready, *_give_traffic(replica, runner, f"giving side {runner.side} the traffic"))
+    start = sides.start_program(runner, title, file)
+    ready = sides.become_ready(replica, runner, f"side {runner.side}")
+    return (*first, start, ready, *sides.give_traffic(replica, runner, f"giving side {runner.side} the traffic"))
 
 
 def _undo_start(replica: Replica, target: Runner, start: tuple[Step, ...]) -> tuple[Undo, ...]:
@@ -254,9 +261,9 @@ def _undo_stop(replica: Replica, old: Runner, first: tuple[Step, ...]) -> tuple[
     """Back to the release that ran before, which was paused, and stopped last; its folder is still there."""
     assert old.process is not None
     file = replica.program_file(old, old.process.release)
-    start = _program(old, f"starting release {old.process.release} again", file)
-    ready = _become_ready(replica, old, f"side {old.side}")
-    traffic = _give_traffic(replica, old, "giving it the traffic", wait=False)
+    start = sides.start_program(old, f"starting release {old.process.release} again", file)
+    ready = sides.become_ready(replica, old, f"side {old.side}")
+    traffic = sides.give_traffic(replica, old, "giving it the traffic", wait=False)
     # One that had no traffic, or hangs, gets it only together with its proof.
     of = first[0] if replica.takes_traffic(old) and not old.hangs else first[-1]
     return (*(Undo(of=first[-1], step=step) for step in (start, ready)), *(Undo(of=of, step=step) for step in traffic))
@@ -266,8 +273,8 @@ def _drain_and_stop(replica: Replica, runner: Runner, why: str) -> tuple[Step, .
     """One that hangs finishes nothing, so nobody waits for it."""
     if runner.hangs:
         return _stop(replica, runner)
-    drain = _at_gateway(replica, runner, ServerState.DRAIN, f"draining side {runner.side} ({why})")
-    return (*drain, *((_idle(runner),) if drain else ()), *_stop(replica, runner))
+    drain = sides.set_state(replica, runner, ServerState.DRAIN, f"draining side {runner.side} ({why})")
+    return (*drain, *((sides.wait_idle(runner),) if drain else ()), *_stop(replica, runner))
 
 
 def _pause_and_stop(replica: Replica, runner: Runner, why: str) -> tuple[Step, ...]:
@@ -275,22 +282,8 @@ def _pause_and_stop(replica: Replica, runner: Runner, why: str) -> tuple[Step, .
     stop = StopProgram(title=f"stopping {runner.program}", program=runner.program, file=runner.file)
     if runner.seat is None:
         return (stop,)
-    wait = () if runner.hangs else (_idle(runner),)
-    return (_pause(replica, (runner.seat,), f"holding requests back ({why})"), *wait, stop)
-
-
-def _pause(replica: Replica, seats: tuple[Seat, ...], title: str) -> SetServers:
-    return SetServers(title=title, socket=replica.gateway_socket, saved=replica.saved_servers, wanted={}, paused=seats)
-
-
-def _with_traffic(replica: Replica) -> tuple[Seat, ...]:
-    """Server lines that take requests, also those whose engine is just being started again."""
-    return tuple(seat for seat in replica.seats() if replica.state_of(seat) is ServerState.READY)
-
-
-def _idle(runner: Runner, *, cut: bool = True) -> WaitIdle:
-    title = f"waiting for side {runner.side} to finish"
-    return WaitIdle(title=title, port=runner.port, within_s=runner.drain_s, cut=cut)
+    wait = () if runner.hangs else (sides.wait_idle(runner),)
+    return (sides.pause(replica, (runner.seat,), f"holding requests back ({why})"), *wait, stop)
 
 
 def _retire(replica: Replica, runner: Runner) -> tuple[Step, ...]:
@@ -313,17 +306,18 @@ def _forget(replica: Replica, runner: Runner) -> Step:
 
 
 def _stop(replica: Replica, runner: Runner) -> tuple[Step, ...]:
-    out = _at_gateway(replica, runner, ServerState.MAINT, f"taking side {runner.side} out of the gateway")
+    out = sides.set_state(replica, runner, ServerState.MAINT, f"taking side {runner.side} out of the gateway")
     return (*out, StopProgram(title=f"stopping {runner.program}", program=runner.program, file=runner.file))
 
 
 def _close(replica: Replica, serving: Runner, left: tuple[Left, ...]) -> Iterator[Step]:
     """What ends every change: old releases go, a former name's folder goes, the manifest is written."""
     manifest, places = replica.facts.manifest, replica.places
-    kept = [f"{replica.release}-{serving.side}"]
-    if manifest and (manifest.release, manifest.side) != (replica.release, serving.side):
-        kept.append(f"{manifest.release}-{manifest.side}")
-    if releases_on(replica.facts, places) - set(kept):
+    now = f"{replica.release}-{serving.side}"
+    before = f"{manifest.release}-{manifest.side}" if manifest else now
+    kept = (now, before)
+    # What only heals leaves the release from before where it is.
+    if before != now and releases_on(replica.facts, places) - set(kept):
         yield Sh(title="removing releases before the last two", script=scripts.keep_releases(places, kept))
     if replica.facts.moves and replica.facts.drained:
         order = Placed(path=places.drained, content=to_json(replica.facts.drained), mode=PRIVATE)
@@ -347,42 +341,3 @@ def _close(replica: Replica, serving: Runner, left: tuple[Left, ...]) -> Iterato
 
 def _unwatched(replica: Replica, serving: Runner) -> tuple[Placed, ...]:
     return wrong_files((replica.watched(serving.side),), replica.facts.files)
-
-
-def _program(runner: Runner, title: str, file: Placed) -> StartProgram:
-    return StartProgram(title=title, program=runner.program, file=file, folders=(f"{runner.places.part}/log",))
-
-
-def _become_ready(replica: Replica, runner: Runner, title: str) -> BecomeReady:
-    return BecomeReady(
-        title=title,
-        engine=replica.engine.name,
-        program=runner.program,
-        port=runner.port,
-        health_path=replica.engine.health_path,
-        model=runner.model,
-        within_s=replica.part.ready_within_s,
-        log=runner.log,
-    )
-
-
-def _give_traffic(replica: Replica, runner: Runner, title: str, *, wait: bool = True) -> tuple[Step, ...]:
-    """Nothing, if the runner has no place at the gateway, or while the replica is drained."""
-    if runner.seat is None or replica.facts.drained:
-        return ()
-    return (_set(replica, {runner: ServerState.READY}, title, usable_within_s=USABLE_S if wait else 0),)
-
-
-def _at_gateway(replica: Replica, runner: Runner, state: ServerState, title: str) -> tuple[Step, ...]:
-    """Nothing, if the runner has no place at the gateway."""
-    return (_set(replica, {runner: state}, title),) if runner.seat else ()
-
-
-def _set(replica: Replica, wanted: Mapping[Runner, ServerState], title: str, *, usable_within_s: int = 0) -> SetServers:
-    return SetServers(
-        title=title,
-        socket=replica.gateway_socket,
-        saved=replica.saved_servers,
-        wanted={runner.seat: state for runner, state in wanted.items() if runner.seat},
-        usable_within_s=usable_within_s,
-    )

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
 from enginehouse.converge.journal import LARGEST_BYTES
-from enginehouse.converge.places import Places
+from enginehouse.converge.places import SAVED_SERVERS, Places
 from enginehouse.converge.steps import Placed
 from enginehouse.render.templates import render
 
@@ -48,12 +48,14 @@ def start_supervisor(places: Places, program: str, environment: Mapping[str, str
     """Start supervisord with that environment and nothing of the caller's: no descriptor, no variable, no session.
 
     supervisord makes a session of its own, and its socket answers before this ends (supervisor 4.3.0, read 2026-11).
+    It starts gateway and engines at once. The gateway shall use none of them before it has proved itself, so it is left
+    no record of which ones it used.
     """
     folder = f"{places.stack_folder}/{places.host}"
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
     closed = " ".join(f"{descriptor}>&-" for descriptor in range(3, 10))
     return change(
-        f"rm -f {shlex.quote(places.supervisor_socket)}",
+        f"rm -f {shlex.quote(places.supervisor_socket)} {shlex.quote(places.stack_folder)}/*/{SAVED_SERVERS}",
         f"env -i {variables} {shlex.quote(program)} -c {shlex.quote(folder + '/supervisord.conf')} </dev/null {closed}",
     )
 

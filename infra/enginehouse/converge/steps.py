@@ -48,6 +48,11 @@ class Sh(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartSupervisor(Sh):
+    """Start the supervisor with that script, and wait until it has started every program it knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place(Step):
     """Put files: mode before content, complete or not at all."""
 

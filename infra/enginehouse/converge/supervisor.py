@@ -21,6 +21,8 @@ ANSWER_S = 10.0
 """For calls that supervisord answers from memory; it has one thread, and a machine may swap."""
 STOP_S = 60.0
 """Longer than the `stopwaitsecs` of any program we write."""
+START_S = 10.0
+"""It forks once for each program; this is for a machine that is swapping."""
 POLL_S = 0.05
 LOG_BYTES = 16_384
 """Of the supervisor's own log, enough for the starts and ends of some minutes."""
@@ -86,6 +88,14 @@ class Supervisor:
         self.stop(program)
         self._call("supervisor.reloadConfig")
         self._call("supervisor.addProcessGroup", program)
+
+    def await_started(self) -> None:
+        """Return when every program it found was started once: it begins with that just after its socket answers."""
+        for _ in range(int(START_S / POLL_S)):
+            if all(found["start"] for found in self._call("supervisor.getAllProcessInfo")):
+                return
+            self._pause(POLL_S)
+        raise DeadlineExceeded(f"the process supervisor did not start its programs within {START_S:g} s")
 
     def stop(self, program: str) -> None:
         """Stop `program`, wait for its end, and forget it. One that is not there is fine.

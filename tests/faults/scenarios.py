@@ -1,0 +1,52 @@
+"""What a run is in the middle of when something breaks: each begins with a stack at rest and ends with one `up`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+
+from tests.converge.harness import HUGE_MIB
+from tests.faults.faulty import FaultyWorld
+
+Scenario = Callable[[FaultyWorld], None]
+"""Brings the world to where the run begins."""
+
+
+def first_up(world: FaultyWorld) -> None:
+    """Nothing is there."""
+    world.kill_all()
+    for path in world.state.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    world.edit_release()
+
+
+def edit_beside(world: FaultyWorld) -> None:
+    """New weights and a new release, which starts beside the one that runs."""
+    world.memory_mib = 1
+    world.edit_weights()
+    world.edit_release()
+
+
+def edit_stop_first(world: FaultyWorld) -> None:
+    """A new release without room for it beside the one that runs."""
+    world.memory_mib = HUGE_MIB
+    world.edit_release()
+
+
+def edit_gateway(world: FaultyWorld) -> None:
+    """Another limit for a client, which takes a reload."""
+    world.edit_gateway()
+
+
+def supervisor_died(world: FaultyWorld) -> None:
+    """Engine and gateway run on without anybody who looks after them."""
+    world.strike("box/supervisor")
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "first-up": first_up,
+    "edit-beside": edit_beside,
+    "edit-stop-first": edit_stop_first,
+    "edit-gateway": edit_gateway,
+    "supervisor-died": supervisor_died,
+}
