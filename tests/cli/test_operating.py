@@ -151,22 +151,36 @@ def test_what_can_not_go_back_is_said_in_one_sentence(call: Call, words: tuple[s
     assert said in err
 
 
-def test_a_gateway_does_not_go_back_without_its_keys(
+def test_what_is_still_staged_goes_back_without_keys(
     place: Path,
     running: World,  # noqa: F811
     call: Call,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nothing is touched, and both ways to give the value are named. A replica alone goes back, but unproved."""
+    """Replica and gateway serve as before; only the proof needs a key, and both ways to give one are named."""
     edit(place, running, "run-keyless", slots=4)
     monkeypatch.delenv(variable("key-demo"))
+    code, out, _ = call("rollback")
+    assert (code, manifest(running, "gateway-box")["part"]["backends"][0]["slots"]) == (ExitCode.OK, 2)
+    assert running.ask()[0] == 200
+    assert "endpoint: not proved, no key has a value here; set ENGINEHOUSE_SECRET_KEY_DEMO" in out
+
+
+def test_a_gateway_that_has_to_be_staged_does_not_go_back_without_its_keys(
+    place: Path,
+    running: World,  # noqa: F811
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is touched, and both ways to give the value are named."""
+    first = manifest(running, "gateway-box")["generation"]
+    for slots in (4, 6):
+        edit(place, running, f"run-{slots}", slots=slots)
+    monkeypatch.delenv(variable("key-demo"))
     before = running.snapshot()
-    code, _, err = call("rollback")
+    code, _, err = call("rollback", "gateway-box", "--to", str(first))
     assert (code, running.snapshot()) == (ExitCode.INVALID, before)
     assert "set ENGINEHOUSE_SECRET_KEY_DEMO, or run `pulumi config set --stack" in err
-    code, out, _ = call("rollback", "chat")
-    assert code == ExitCode.OK
-    assert "endpoint: not proved, no key has a value here; set ENGINEHOUSE_SECRET_KEY_DEMO" in out
 
 
 def test_a_rollback_that_fails_leaves_what_serves(place: Path, running: World, call: Call) -> None:  # noqa: F811

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -10,21 +12,26 @@ from dataclasses import replace
 
 import pytest
 
-from enginehouse.converge import as_inputs
+from enginehouse.converge import as_inputs, configuration, traffic
+from enginehouse.converge.events import Event
 from enginehouse.errors import ConvergeFailed
 from enginehouse.gateway import ServerState
+from enginehouse.gateway import files as gateway_files
+from enginehouse.planner.digests import release_id
 from enginehouse.planner.parts import GatewayPart, OnChange
 from enginehouse.render.symbols import Secret, UnknownSymbol
 from tests.converge.harness import KEY, World
 from tests.converge.load import load, wait_for_answers
 
+ROTATED = "sk-demo-rotated"
+
 
 def test_a_changed_key_takes_effect_by_a_reload(running: World) -> None:
     """Another value under the same name: the plan is the same, the old key is refused, HAProxy lives on."""
     masters = [pid for pid, mark in running.processes().items() if mark == "gateway-box/gateway"]
-    running.secrets["key-demo"] = Secret("sk-demo-rotated")
+    running.secrets["key-demo"] = Secret(ROTATED)
     running.converge(running.gateway())
-    assert (running.ask(key=KEY)[0], running.ask(key="sk-demo-rotated")[0]) == (401, 200)
+    assert (running.ask(key=KEY)[0], running.ask(key=ROTATED)[0]) == (401, 200)
     assert set(masters) & set(running.processes())
 
 
@@ -49,7 +56,7 @@ def test_a_stream_lives_through_a_reload(running: World) -> None:
     client = threading.Thread(target=lambda: answers.append(running.ask(stream=True, repeat=3)))
     client.start()
     running.wait_until(lambda: running.connections(running.serving_port) > 0)
-    running.secrets["key-demo"] = Secret("sk-demo-rotated")
+    running.secrets["key-demo"] = Secret(ROTATED)
     running.converge(running.gateway())
     client.join()
     assert answers[0][0] == 200
@@ -65,22 +72,72 @@ def test_a_configuration_that_haproxy_refuses_is_never_activated(running: World)
     assert any("nonsense" in reason for reason in failure.value.reasons)
     assert running.processes() == before
     assert running.ask()[0] == 200
-    assert running.place("gateway-box", "current").readlink().name == running.converge(part)["release"]
+    assert running.place("gateway-box", "current").readlink().name.startswith(running.converge(part)["release"])
 
 
 def test_a_reload_that_fails_goes_back(running: World) -> None:
-    """A port that was taken between check and reload: the old configuration serves, the next good one goes through."""
+    """A port that was taken between check and reload: the old configuration serves, the next good one goes through.
+
+    Its statistics are found where they were: without them a probe would take the gateway for gone.
+    """
     part = running.gateway()
+    moved = replace(part, metrics_port=part.metrics_port + 150, files=())
+    moved = replace(moved, files=gateway_files(moved))
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()
         port = stranger.getsockname()[1]
         with pytest.raises(ConvergeFailed) as failure:
-            running.converge(with_more(part, f"frontend more\n    bind 127.0.0.1:{port}\n"))
+            running.converge(with_more(moved, f"frontend more\n    bind 127.0.0.1:{port}\n"))
     assert failure.value.old_serves
     assert running.ask()[0] == 200
+    observed = running.observe(part)
+    assert observed is not None
+    assert observed.inputs == as_inputs(part)
     running.converge(part)
     assert running.ask()[0] == 200
+
+
+def test_a_rotation_whose_reload_fails_is_undone(running: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old key is taken by what runs and by the next start, the new one by neither; the next run brings it."""
+    fail_a_rotation(running, monkeypatch)
+    assert [running.ask(key=key)[0] for key in (KEY, ROTATED)] == [200, 401]
+    start_again(running)
+    assert [running.ask(key=key)[0] for key in (KEY, ROTATED)] == [200, 401]
+    running.converge(running.gateway())
+    assert [running.ask(key=key)[0] for key in (KEY, ROTATED)] == [401, 200]
+
+
+def test_keys_written_into_the_release_that_serves_are_not(running: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twin: the name of a release does not know the values."""
+    monkeypatch.setattr(configuration, "_name", lambda part, content: release_id(part))
+    running.up()
+    fail_a_rotation(running, monkeypatch)
+    assert [running.ask(key=key)[0] for key in (KEY, ROTATED)] == [401, 200]
+
+
+def test_no_value_is_told_by_what_a_person_sees(running: World) -> None:
+    """Outputs, progress and journal are the same whatever the key is."""
+    before = running.converge(running.gateway())
+    running.secrets["key-demo"] = Secret(ROTATED)
+    after = running.converge(running.gateway())
+    name = running.place("gateway-box", "current").readlink().name
+    assert after["release"] == before["release"] == release_id(running.gateway())
+    assert name.partition("-")[2] not in " ".join([*running.texts(), *(entry.text for entry in running.journal())])
+
+
+def test_a_staged_configuration_needs_no_values(running: World) -> None:
+    """The release before is brought back without them; one with a damaged file is not."""
+    before = running.gateway()
+    running.settings["limits"] = {"concurrent": 9}
+    running.converge(running.gateway())
+    running.secrets.clear()
+    running.converge(before)
+    assert running.ask()[0] == 200
+    for keys in running.place("gateway-box", "releases").glob("*/keys.map"):
+        keys.write_text("nobody\n")
+    with pytest.raises(UnknownSymbol, match="key-demo"):
+        running.converge(before)
 
 
 def test_a_taken_port_names_its_owner(world: World) -> None:
@@ -102,6 +159,33 @@ def test_a_key_without_a_value_is_named(world: World) -> None:
     world.converge(world.plan().hosts[0])
     with pytest.raises(UnknownSymbol, match="key-demo"):
         world.converge(world.gateway())
+
+
+def fail_a_rotation(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another value of the key, and HAProxy's master does not hear of it until it is too late."""
+    monkeypatch.setattr(traffic, "START_S", 2.0)
+    info = world.supervisor().info("gateway-box")
+    assert info
+
+    def on_event(event: Event) -> None:
+        if "] reloading HAProxy" in event.text:
+            os.kill(info.pid, signal.SIGSTOP)
+        elif event.text == "undoing: reloading HAProxy":
+            os.kill(info.pid, signal.SIGCONT)
+
+    world.on_event = on_event
+    world.secrets["key-demo"] = Secret(ROTATED)
+    with pytest.raises(ConvergeFailed) as failure:
+        world.converge(world.gateway())
+    assert failure.value.old_serves
+    world.on_event = lambda event: None
+
+
+def start_again(world: World) -> None:
+    """HAProxy dies, and the supervisor starts it."""
+    before = {pid for pid, mark in world.processes().items() if mark == "gateway-box/gateway"}
+    world.kill("gateway-box/gateway")
+    world.wait_until(lambda: not before & world.processes().keys() and world.ask(key=None)[0] == 401)
 
 
 def with_more(part: GatewayPart, lines: str) -> GatewayPart:

@@ -225,6 +225,7 @@ def test_no_secret_is_in_any_record(world: World) -> None:
     world.secrets["key-demo"] = Secret("sk-poison-4711")
     world.converge(world.gateway())
     world.secrets.clear()
+    world.settings["limits"] = {"concurrent": 9}
     with pytest.raises(Exception, match="key-demo"):
         world.converge(world.gateway())
     assert world.journal("failed")

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 import enginehouse.converge.scripts as scripts
+from enginehouse.converge.configuration import configuration, shown
 from enginehouse.converge.facts import Facts, Tool
 from enginehouse.converge.host import version_of
 from enginehouse.converge.manifest import Left
@@ -18,7 +19,6 @@ from enginehouse.converge.programs import (
     PRIVATE,
     choose_tool,
     end_orphans,
-    placed,
     program_file,
     releases_on,
     start_script,
@@ -48,7 +48,6 @@ from enginehouse.errors import ConvergeFailed
 from enginehouse.gateway import commands
 from enginehouse.gateway.runtime import ServerState
 from enginehouse.gateway.stats import WEIGHT, ServerRow
-from enginehouse.planner.digests import release_id
 from enginehouse.planner.parts import GatewayPart, OnChange, Server
 from enginehouse.render.symbols import Secret, fill
 
@@ -66,7 +65,7 @@ def steps(part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]) -> Ste
     activate = (*_activate(gateway), *_traffic(gateway), *_leftovers(gateway))
     effect, reason = _meaning(gateway, stage, activate)
     if not stage and not activate and facts.manifest and facts.manifest.records(part):
-        return Steps(reason=f"configuration {gateway.release} is served")
+        return Steps(reason=f"configuration {gateway.id} is served")
     return Steps(stage=stage, activate=(*activate, *_close(gateway)), effect=effect, reason=reason)
 
 
@@ -140,15 +139,17 @@ class _Gateway:
         self.part = part
         self.facts = facts
         self.places = Places.of(part, facts.state)
-        self.release = release_id(part)
+        staged = configuration(part, facts, secrets)
+        self.id, self.release, self.served = staged.id, staged.name, staged.files
         self.folder = self.places.release(self.release)
         self.socket = admin_socket(self.places)
         self.log = self.places.log(GATEWAY)
         self.tool = _tool(part, facts)
         symbols = {"state": facts.state, "part": self.places.part, "release": self.folder}
-        self.served = placed(part.files, self.folder, symbols, secrets)
         self.start = self._start_script(symbols)
-        self.files = (*self.served, self.start, self._metrics_port(), self._program_file())
+        self.program_file = self._program_file()
+        self.metrics_port = self._metrics_port()
+        self.files = (*self.served, self.start, self.metrics_port, self.program_file)
         self.wrong = wrong_files(self.files, facts.files)
         self.check = tuple(fill(word, symbols, {}) for word in commands.check(self.tool.path))
 
@@ -165,6 +166,10 @@ class _Gateway:
             for file, stored in zip(self.part.files, self.served, strict=True)
             if stored in self.wrong or known.get(self.places.inside(stored.path)) != stored.sha256
         )
+
+    def switches(self) -> bool:
+        """Whether HAProxy starts, or starts to serve another configuration than before."""
+        return not self.running or bool(self.changed() - {OnChange.NONE}) or not self.is_current()
 
     def is_current(self) -> bool:
         return self.facts.texts.get("current", "").strip() == f"releases/{self.release}"
@@ -197,32 +202,34 @@ def _tool(part: GatewayPart, facts: Facts) -> Tool:
 
 
 def _stage(gateway: _Gateway) -> Iterator[Step]:
-    """Everything that is wrong; the supervisor's file, while nothing runs, only comes with the start.
+    """All that is wrong but for what comes with the switch.
 
+    Where statistics are found: until then probes ask the HAProxy that serves. The supervisor's file, while nothing runs:
     supervisord reads none of its programs again while the folder of one's log is missing.
     """
-    program = gateway.files[-1]
-    staged = tuple(file for file in gateway.wrong if gateway.running or file != program)
-    if staged:
-        yield Place(title=f"staging configuration {gateway.release}", files=staged)
+    later = {gateway.metrics_port} if gateway.switches() else set()
+    if not gateway.running:
+        later.add(gateway.program_file)
+    if files := tuple(file for file in gateway.wrong if file not in later):
+        yield Place(title=f"staging configuration {gateway.id}", files=files)
     if set(gateway.wrong) & set(gateway.served):
         yield Sh(title="checking it with HAProxy", script=scripts.change(shlex.join(gateway.check)))
 
 
 def _activate(gateway: _Gateway) -> Iterator[Step]:
     """Start, start again or reload, whatever the changed files ask for."""
-    changed = gateway.changed()
-    if not gateway.running or OnChange.RESTART in changed:
-        _check_ports(gateway)
-        yield _started(gateway)
-    elif OnChange.RELOAD in changed or not gateway.is_current():
-        _check_ports(gateway)
-        yield _reloaded(gateway)
+    if not gateway.switches():
+        return
+    _check_ports(gateway)
+    starts = not gateway.running or OnChange.RESTART in gateway.changed()
+    yield _started(gateway) if starts else _reloaded(gateway)
+    if gateway.metrics_port in gateway.wrong:
+        yield Place(title="recording where its statistics are", files=(gateway.metrics_port,))
 
 
 def _started(gateway: _Gateway) -> Activation:
     program = gateway.part.name
-    file = gateway.files[-1]
+    file = gateway.program_file
     folders = tuple(f"{gateway.places.part}/{name}" for name in ("log", "run"))
     start = StartProgram(title="starting HAProxy", program=program, file=file, folders=folders)
     answers = AwaitGateway(title="waiting for HAProxy", program=program, socket=gateway.socket, log=gateway.log)
@@ -321,7 +328,7 @@ def _check_ports(gateway: _Gateway) -> None:
 
 def _point(gateway: _Gateway, release: str) -> Sh:
     script = scripts.point(f"{gateway.places.part}/current", f"releases/{release}")
-    return Sh(title=f"switching to configuration {release}", script=script)
+    return Sh(title=f"switching to configuration {shown(release)}", script=script)
 
 
 def _forget(gateway: _Gateway) -> Sh:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from enginehouse.converge import endpoint, gateway, host, proof, replica, symptoms, weights
+from enginehouse.converge.configuration import shown
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.manifest import Manifest
 from enginehouse.converge.places import GATEWAY
@@ -52,7 +53,7 @@ def _replica_outputs(part: ReplicaPart, manifest: Manifest, facts: Facts) -> Map
 
 
 def _gateway_outputs(part: GatewayPart, manifest: Manifest, facts: Facts) -> Mapping[str, object]:
-    return {"release": manifest.release}
+    return {"release": shown(manifest.release)}
 
 
 def _endpoint_outputs(part: EndpointPart, manifest: Manifest, facts: Facts) -> Mapping[str, object]:

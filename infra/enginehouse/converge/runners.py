@@ -16,7 +16,7 @@ from enginehouse.engines import engines
 from enginehouse.engines.base import Engine
 from enginehouse.gateway.runtime import ServerState
 from enginehouse.gateway.stats import ServerRow
-from enginehouse.planner.digests import restart_digest
+from enginehouse.planner.digests import release_id
 from enginehouse.planner.parts import ReplicaPart, Side
 from enginehouse.render.symbols import Secret, fill
 
@@ -62,7 +62,7 @@ class Replica:
         self.part = part
         self.facts = facts
         self.places = Places.of(part, facts.state)
-        self.release = restart_digest(part)[:12]
+        self.release = release_id(part)
         self._secrets = secrets
         gateway = self.places.other(part.gateway.part)
         self.gateway_socket = admin_socket(gateway)

@@ -40,6 +40,15 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """A file that is on the machine as it shall be; what is in it, only the machine knows."""
+
+    path: str
+    sha256: str
+    mode: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sh(Step):
     """Run a script that changes something; its stdout lines are shown as progress."""
 
@@ -167,7 +176,7 @@ class Prove(Step):
 class WriteManifest(Step):
     """Record the part; generation, machine and author are added when it is written."""
 
-    files: tuple[Placed, ...] = ()
+    files: tuple[Placed | Staged, ...] = ()
     tools: str = ""
     """Lines for the probe's cache of known programs."""
     release: str = ""
@@ -240,6 +249,7 @@ class Steps:
         return (*self.stage, *self.activate)
 
 
-def wrong_files(files: Iterable[Placed], stored: Mapping[str, Stored]) -> tuple[Placed, ...]:
+def wrong_files(files: Iterable[Placed | Staged], stored: Mapping[str, Stored]) -> tuple[Placed, ...]:
     """Those of `files` that are missing on the machine or have another content or mode there."""
-    return tuple(f for f in files if stored.get(f.path) != Stored(sha256=f.sha256, mode=f.mode))
+    ours = (file for file in files if isinstance(file, Placed))
+    return tuple(f for f in ours if stored.get(f.path) != Stored(sha256=f.sha256, mode=f.mode))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
+from enginehouse.converge.configuration import shown
 from enginehouse.converge.manifest import Manifest
 from enginehouse.converge.wire import as_inputs
 from enginehouse.planner.diff import in_words
@@ -80,6 +81,6 @@ def _plain(generation: _Generation) -> dict[str, Any]:
         "door": change.door,
         "run": change.run,
         "changes": list(generation.changes),
-        "release": manifest.release or None,
+        "release": shown(manifest.release) or None,
         "side": manifest.side,
     }

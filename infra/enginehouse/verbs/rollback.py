@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from enginehouse.converge import Context, converge
+from enginehouse.converge import Context, converge, foresee
 from enginehouse.converge.manifest import Manifest
 from enginehouse.converge.records import history
 from enginehouse.planner.parts import EndpointPart, GatewayPart, Part, Plan, ReplicaPart
-from enginehouse.render.symbols import Secret
+from enginehouse.render.symbols import Secret, UnknownSymbol
 from enginehouse.report.lines import Line, as_text
 from enginehouse.report.rollback import Return, Returned, file_text, return_text, returned_text, undone_run
 from enginehouse.verbs import Answer, InvalidInput
 from enginehouse.verbs.machines import changing
 from enginehouse.verbs.plans import parts_named, planned
-from enginehouse.verbs.secrets import check_known, how_to_give, secret_values
+from enginehouse.verbs.secrets import how_to_give, no_value, secret_values
 from enginehouse.verbs.stacks import stack_file
 from enginehouse.verbs.undo import History, Way, proof_of, undo_newest, way_back
 
@@ -41,6 +41,7 @@ def rollback(stack: str, part: str | None, *, to: int | None, dry_run: bool, pro
             return Answer(lines=foreseen)
         proof = _proof(made, ways, known)
         able = replace(context, secrets=_secrets(made.stack, file, ways, proof))
+        _check_keys(made.stack, ways, able)
         for text in as_text(foreseen).splitlines():
             progress(text)
         return Answer(
@@ -80,11 +81,22 @@ def _proof(made: Plan, ways: Sequence[Way], known: Histories) -> Manifest | None
 
 
 def _secrets(stack: str, file: Path, ways: Sequence[Way], proof: Manifest | None) -> Mapping[str, Secret]:
-    """Values for the gateway, which needs all of its keys, and for the proof, which takes what there is."""
-    needed = {name for way in ways for name in _names(way.part)}
-    values = secret_values(stack, file, sorted(needed | _names(proof.part if proof else None)))
-    check_known(stack, sorted(needed), values)
-    return values
+    """The values that are known here: for a gateway that has to be staged again, and for the proof."""
+    parts = (*(way.part for way in ways), proof.part if proof else None)
+    return secret_values(stack, file, sorted({name for part in parts for name in _names(part)}))
+
+
+def _check_keys(stack: str, ways: Sequence[Way], context: Context) -> None:
+    """Before anything changes. A gateway whose release is still staged needs no value of its keys.
+
+    Raises `InvalidInput` if one is missing that is needed.
+    """
+    for way in ways:
+        if missing := sorted(_names(way.part) - set(context.secrets)):
+            try:
+                foresee(way.part, context)
+            except UnknownSymbol as error:
+                raise no_value(stack, missing) from error
 
 
 def _names(part: Part | None) -> set[str]:

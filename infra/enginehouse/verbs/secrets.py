@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from enginehouse.connectors.environment import SECRET_PREFIX, script_environment
@@ -26,10 +26,9 @@ def secret_values(stack: str, file: Path, names: Iterable[str]) -> dict[str, Sec
     return {name: Secret(value) for name, value in found.items() if value}
 
 
-def check_known(stack: str, names: Iterable[str], found: Mapping[str, Secret]) -> None:
-    """Raises `InvalidInput` if a value is missing, with the two ways to give one."""
-    if missing := [name for name in names if name not in found]:
-        raise InvalidInput(f"{_have_no_value(missing)}; {how_to_give(stack, missing[0])}")
+def no_value(stack: str, missing: Sequence[str]) -> InvalidInput:
+    """What is raised where the values of these secrets are needed, with the two ways to give one."""
+    return InvalidInput(f"{_have_no_value(missing)}; {how_to_give(stack, missing[0])}")
 
 
 def how_to_give(stack: str, name: str) -> str:
@@ -66,5 +65,5 @@ def _pulumi(project: Path) -> str | None:
     )
 
 
-def _have_no_value(names: list[str]) -> str:
+def _have_no_value(names: Sequence[str]) -> str:
     return f"the secret {names[0]} has no value here" if len(names) == 1 else f"no value here: {', '.join(names)}"
