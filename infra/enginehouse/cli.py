@@ -105,6 +105,7 @@ def _look(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
                 lines=arguments.lines,
                 forever=arguments.follow,
                 hung=arguments.hung,
+                notices=arguments.notices,
                 show=terminal.show,
                 progress=terminal.progress,
             )

@@ -22,6 +22,10 @@ before_hang() { # LOG_FOLDER LINES
     [ -z "$newest" ] || tail -n "$2" "$1/$newest"
 }
 
+notices() { # FILE SHARED LINES: a HAProxy that was started when both went to one file says it there, between access lines
+    if [ -e "$1" ] || [ ! -e "$2" ]; then last "$1" "$3"; else grep -v '^{' "$2" | tail -n "$3"; fi
+}
+
 follow() { # FILE LINES: by its name, so that the file that takes its place is followed, too
     before "$@"
     exec tail -n "$2" -F "$1" 2>/dev/null

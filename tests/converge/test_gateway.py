@@ -12,8 +12,9 @@ from dataclasses import replace
 
 import pytest
 
-from enginehouse.converge import as_inputs, configuration, traffic
+from enginehouse.converge import as_inputs, configuration, gateway, traffic
 from enginehouse.converge.events import Event
+from enginehouse.converge.steps import Placed
 from enginehouse.errors import ConvergeFailed
 from enginehouse.gateway import ServerState
 from enginehouse.gateway import files as gateway_files
@@ -28,11 +29,11 @@ ROTATED = "sk-demo-rotated"
 
 def test_a_changed_key_takes_effect_by_a_reload(running: World) -> None:
     """Another value under the same name: the plan is the same, the old key is refused, HAProxy lives on."""
-    masters = [pid for pid, mark in running.processes().items() if mark == "gateway-box/gateway"]
+    masters = pids(running)
     running.secrets["key-demo"] = Secret(ROTATED)
     running.converge(running.gateway())
     assert (running.ask(key=KEY)[0], running.ask(key=ROTATED)[0]) == (401, 200)
-    assert set(masters) & set(running.processes())
+    assert masters & pids(running)
 
 
 def test_reloads_fail_no_request(running: World) -> None:
@@ -75,11 +76,12 @@ def test_a_configuration_that_haproxy_refuses_is_never_activated(running: World)
     assert running.place("gateway-box", "current").readlink().name.startswith(running.converge(part)["release"])
 
 
-def test_a_reload_that_fails_goes_back(running: World) -> None:
+def test_a_reload_that_fails_goes_back(running: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A port that was taken between check and reload: the old configuration serves, the next good one goes through.
 
     Its statistics are found where they were: without them a probe would take the gateway for gone.
     """
+    monkeypatch.setattr(traffic, "START_S", 3.0)
     part = running.gateway()
     moved = replace(part, metrics_port=part.metrics_port + 150, files=())
     moved = replace(moved, files=gateway_files(moved))
@@ -90,12 +92,35 @@ def test_a_reload_that_fails_goes_back(running: World) -> None:
         with pytest.raises(ConvergeFailed) as failure:
             running.converge(with_more(moved, f"frontend more\n    bind 127.0.0.1:{port}\n"))
     assert failure.value.old_serves
+    assert_own_words(failure.value, port)
     assert running.ask()[0] == 200
     observed = running.observe(part)
     assert observed is not None
     assert observed.inputs == as_inputs(part)
     running.converge(part)
     assert running.ask()[0] == 200
+
+
+def test_a_gateway_that_an_older_version_started_runs_on(running: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both logs in one file until its next start: its words are found all the same, then they are apart."""
+    monkeypatch.setattr(traffic, "START_S", 3.0)
+    running.destroy(running.gateway())
+    with monkeypatch.context() as before:
+        for name in ("program_file", "start_script"):
+            before.setattr(gateway, name, without_notices(getattr(gateway, name)))
+        running.converge(running.gateway())
+    masters = pids(running)
+    assert running.ask()[0] == 200
+    with socket.create_server(("127.0.0.1", 0)) as stranger, pytest.raises(ConvergeFailed) as failure:
+        port = stranger.getsockname()[1]
+        running.converge(with_more(running.gateway(), f"frontend more\n    bind 127.0.0.1:{port}\n"))
+    assert_own_words(failure.value, port)
+    running.converge(running.gateway())
+    assert masters & pids(running)
+    assert not running.place("gateway-box", "log", "notices.log").exists()
+    running.supervisor().stop("gateway-box")
+    running.converge(running.gateway())
+    assert "the gateway starts" in running.place("gateway-box", "log", "notices.log").read_text()
 
 
 def test_a_rotation_whose_reload_fails_is_undone(running: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,9 +208,27 @@ def fail_a_rotation(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def start_again(world: World) -> None:
     """HAProxy dies, and the supervisor starts it."""
-    before = {pid for pid, mark in world.processes().items() if mark == "gateway-box/gateway"}
+    before = pids(world)
     world.kill("gateway-box/gateway")
     world.wait_until(lambda: not before & world.processes().keys() and world.ask(key=None)[0] == 401)
+
+
+def pids(world: World) -> set[int]:
+    """HAProxy's processes."""
+    return {pid for pid, mark in world.processes().items() if mark == "gateway-box/gateway"}
+
+
+def without_notices(make: Callable[..., Placed]) -> Callable[..., Placed]:
+    """As it was made before there was a log for them."""
+    return lambda *args, **kwargs: make(*args, **{**kwargs, "notices": ""})
+
+
+def assert_own_words(failure: ConvergeFailed, port: int) -> None:
+    """What HAProxy said about one reload, and nothing that was there before."""
+    assert traffic.RELOADING in failure.reasons[0]
+    assert sum(traffic.RELOADING in reason for reason in failure.reasons) == 1
+    assert any(f"127.0.0.1:{port}" in reason for reason in failure.reasons)
+    assert not [reason for reason in failure.reasons if reason.startswith("{")]
 
 
 def with_more(part: GatewayPart, lines: str) -> GatewayPart:

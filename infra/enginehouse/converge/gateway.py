@@ -13,7 +13,7 @@ from enginehouse.converge.configuration import configuration, shown
 from enginehouse.converge.facts import Facts, Tool
 from enginehouse.converge.host import version_of
 from enginehouse.converge.manifest import Left
-from enginehouse.converge.places import GATEWAY, Places, admin_socket, metrics_port_file, saved_servers
+from enginehouse.converge.places import GATEWAY, NOTICES, Places, admin_socket, metrics_port_file, saved_servers
 from enginehouse.converge.programs import (
     GREETING,
     PRIVATE,
@@ -143,7 +143,6 @@ class _Gateway:
         self.id, self.release, self.served = staged.id, staged.name, staged.files
         self.folder = self.places.release(self.release)
         self.socket = admin_socket(self.places)
-        self.log = self.places.log(GATEWAY)
         self.tool = _tool(part, facts)
         symbols = {"state": facts.state, "part": self.places.part, "release": self.folder}
         self.start = self._start_script(symbols)
@@ -177,7 +176,7 @@ class _Gateway:
     def _start_script(self, symbols: Mapping[str, str]) -> Placed:
         command = [fill(word, symbols, {}) for word in commands.start(self.tool.path)]
         mark = f"{self.part.stack}/{self.part.name}/{GATEWAY}"
-        return start_script(self.folder, mark, f"{GREETING}the gateway starts", command, {})
+        return start_script(self.folder, mark, f"{GREETING}the gateway starts", command, {}, notices=True)
 
     def _metrics_port(self) -> Placed:
         return Placed(path=metrics_port_file(self.places), content=f"{self.part.metrics_port}\n", mode=PRIVATE)
@@ -191,6 +190,7 @@ class _Gateway:
             release="",
             stop_signal=STOP_SIGNAL,
             stop_s=STOP_S,
+            notices=self.places.log(NOTICES),
         )
 
 
@@ -232,7 +232,7 @@ def _started(gateway: _Gateway) -> Activation:
     file = gateway.program_file
     folders = tuple(f"{gateway.places.part}/{name}" for name in ("log", "run"))
     start = StartProgram(title="starting HAProxy", program=program, file=file, folders=folders)
-    answers = AwaitGateway(title="waiting for HAProxy", program=program, socket=gateway.socket, log=gateway.log)
+    answers = AwaitGateway(title="waiting for HAProxy", program=program, socket=gateway.socket)
     stop = StopProgram(title="stopping HAProxy", program=program, file=file.path)
     forward = (_forget(gateway), _point(gateway, gateway.release), start, answers)
     back = (Undo(of=start, step=stop),)
@@ -241,7 +241,7 @@ def _started(gateway: _Gateway) -> Activation:
 
 def _reloaded(gateway: _Gateway) -> Activation:
     before = gateway.facts.texts.get("current", "").strip().removeprefix("releases/")
-    reload = Reload(title="reloading HAProxy", program=gateway.part.name, socket=gateway.socket, log=gateway.log)
+    reload = Reload(title="reloading HAProxy", program=gateway.part.name, socket=gateway.socket)
     save = _set(gateway, {}, "saving the server states", unsaved=_moved(gateway))
     point = _point(gateway, gateway.release)
     back = (Undo(of=point, step=_point(gateway, before)), Undo(of=reload, step=reload)) if before else ()

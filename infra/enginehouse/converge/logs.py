@@ -5,7 +5,9 @@ The shell functions are in `templates/host/logs.sh`.
 
 from __future__ import annotations
 
-from enginehouse.converge.places import GATEWAY, Places
+from shlex import quote
+
+from enginehouse.converge.places import GATEWAY, NOTICES, Places
 from enginehouse.converge.probe import STATE, reading
 from enginehouse.planner.parts import GatewayPart, HostPart, Part, ReplicaPart, Side
 from enginehouse.render.templates import render
@@ -19,24 +21,38 @@ def has_logs(part: Part) -> bool:
     return isinstance(part, HostPart | ReplicaPart | GatewayPart)
 
 
-def last_lines(part: Part, lines: int) -> str:
+def has_notices(part: Part) -> bool:
+    """Whether what its program says itself is in a log of its own."""
+    return isinstance(part, GatewayPart)
+
+
+def last_lines(part: Part, lines: int, *, notices: bool = False) -> str:
     """The script that prints the last lines of the part's log: of a replica, of the side that serves."""
-    return _script(part, f"last {_log(part)} {lines}")
+    if notices:
+        places = Places.of(part, STATE)
+        return _script(f"notices {places.log(NOTICES)} {places.log(GATEWAY)} {lines}")
+    return _script(f"last {_log(part)} {lines}")
 
 
 def before_hang(part: ReplicaPart, lines: int) -> str:
     """The script that prints the last lines that the watchdog kept when the replica's engine hung last."""
-    return _script(part, f"before_hang {Places.of(part, STATE).part}/log {lines}")
+    return _script(f"before_hang {Places.of(part, STATE).part}/log {lines}")
 
 
-def following(part: Part, lines: int) -> tuple[str, ...]:
+def last_notices(gateway: Places, lines: int) -> str:
+    """The script that prints what a gateway's HAProxy said last, for a machine whose state folder is known."""
+    return f"{render('host/logs.sh')}\nnotices {quote(gateway.log(NOTICES))} {quote(gateway.log(GATEWAY))} {lines}\n"
+
+
+def following(part: Part, lines: int, *, notices: bool = False) -> tuple[str, ...]:
     """Scripts that together print the same and then every new line, without end.
 
     A replica has one for each side: whichever is started next is heard from its first line on.
     """
-    if not isinstance(part, ReplicaPart):
-        return (_script(part, f"follow {_log(part)} {lines}"),)
-    return tuple(_script(part, _follow_side(part, side, lines)) for side in Side)
+    if isinstance(part, ReplicaPart):
+        return tuple(_script(_follow_side(part, side, lines)) for side in Side)
+    log = Places.of(part, STATE).log(NOTICES) if notices else _log(part)
+    return (_script(f"follow {log} {lines}"),)
 
 
 def following_journal(part: Part) -> str:
@@ -61,5 +77,5 @@ def _follow_side(part: ReplicaPart, side: Side, lines: int) -> str:
     return f"{serves} && lines={lines} || lines=0\nfollow {places.log(side)} $lines"
 
 
-def _script(part: Part, command: str) -> str:
+def _script(command: str) -> str:
     return reading(f"{render('host/logs.sh')}\n{command}")

@@ -15,6 +15,8 @@ WATCHDOG = "watchdog"
 """The watchdog's program, and its mark."""
 SAVED_SERVERS = "run/servers.state"
 """In a gateway's folder."""
+NOTICES = "notices"
+"""The log of what HAProxy says itself, beside the access log."""
 LONGEST_SOCKET_PATH = 107
 """Bytes of a unix socket's path (Linux: `sun_path` holds 108 with the final NUL)."""
 _STATE = re.compile(r"/[\w .+=~/-]+")

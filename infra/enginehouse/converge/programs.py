@@ -33,10 +33,18 @@ def words(program: str, args: Args) -> tuple[str, ...]:
     return tuple(line)
 
 
-def start_script(folder: str, mark: str, greeting: str, command: Iterable[str], env: Mapping[str, str]) -> Placed:
-    """The script that becomes the program. Values of any kind are safe in it: every word is quoted for the shell."""
+def start_script(
+    folder: str, mark: str, greeting: str, command: Iterable[str], env: Mapping[str, str], *, notices: bool = False
+) -> Placed:
+    """The script that becomes the program. Values of any kind are safe in it: every word is quoted for the shell.
+
+    With `notices` the greeting goes where the program's stderr goes.
+    """
     exports = [f"{name}={shlex.quote(value)}" for name, value in env.items()]
-    text = render("supervisor/start.sh.j2", mark=mark, greeting=greeting, exports=exports, command=shlex.join(command))
+    line = shlex.join(command)
+    text = render(
+        "supervisor/start.sh.j2", mark=mark, greeting=greeting, notices=notices, exports=exports, command=line
+    )
     return Placed(path=f"{folder}/{START}", content=text, mode=PRIVATE)
 
 
@@ -58,9 +66,17 @@ def lines_of_start(log: str, pid: int | None = None) -> tuple[str, ...]:
 
 
 def program_file(
-    places: Places, program: str, *, folder: str, side: str, release: str, stop_signal: str, stop_s: int
+    places: Places,
+    program: str,
+    *,
+    folder: str,
+    side: str,
+    release: str,
+    stop_signal: str,
+    stop_s: int,
+    notices: str = "",
 ) -> Placed:
-    """The supervisor's file for a program whose start script is in `folder`."""
+    """The supervisor's file for a program whose start script is in `folder`; `notices` is stderr's own log, if any."""
     text = render(
         "supervisor/program.conf.j2",
         name=program,
@@ -71,6 +87,7 @@ def program_file(
         stop_signal=stop_signal,
         stop_s=stop_s,
         log=places.log(side),
+        notices=notices,
     )
     return Placed(path=places.program_file(program), content=text, mode=PRIVATE)
 

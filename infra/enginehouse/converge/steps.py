@@ -153,7 +153,6 @@ class AwaitGateway(Step):
 
     program: str
     socket: str
-    log: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +161,6 @@ class Reload(Step):
 
     program: str
     socket: str
-    log: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,7 +113,10 @@ class Work:
 
     def log(self, file: str, pid: int | None = None) -> tuple[str, ...]:
         """What a program said as the process `pid`, or in its last start that said anything; nothing if unreadable."""
-        script = f"tail -n {LOG_LINES} {shlex.quote(file)} 2>/dev/null"
+        return self.said(f"tail -n {LOG_LINES} {shlex.quote(file)} 2>/dev/null", pid)
+
+    def said(self, script: str, pid: int | None = None) -> tuple[str, ...]:
+        """`log`, of what that script prints."""
         try:
             result = self.connector.run(script, deadline_s=SCRIPT_DEADLINE_S)
         except ConnectorError:

@@ -2,7 +2,8 @@
 
 Neither headers, bodies nor query strings are in it: keys and prompts are there. What a client chose (method, path,
 model) is cut when it is captured and escaped when it is written, so a line always parses. On the same stream, HAProxy
-writes one line in its own words when a reload ends a worker ("Proxy api stopped"); everything else goes to stderr.
+writes one line in its own words when a reload ends a worker ("Proxy api stopped"); everything else goes to stderr, and
+from there to a log of its own.
 """
 
 from __future__ import annotations

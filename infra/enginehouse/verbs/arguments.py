@@ -155,7 +155,14 @@ def _doctor(verbs: Verbs) -> None:
 
 
 def _logs(verbs: Verbs) -> None:
-    verb = _add(verbs, "logs", "show what the programs of a stack wrote last", "laptop", "laptop chat -f -n 0")
+    verb = _add(
+        verbs,
+        "logs",
+        "show what the programs of a stack wrote last",
+        "laptop",
+        "laptop chat -f -n 0",
+        "laptop --notices",
+    )
     _add_stack_and_part(verb, "of this part, or of all replicas of this deployment; of every part if left out")
     _add_follow(verb, "line")
     verb.add_argument(
@@ -166,7 +173,9 @@ def _logs(verbs: Verbs) -> None:
         default=_LINES,
         help=f"how many of each part to begin with; {_LINES} if left out",
     )
-    verb.add_argument("--hung", action="store_true", help="what engines wrote before they hung and were restarted")
+    which = verb.add_mutually_exclusive_group()
+    which.add_argument("--hung", action="store_true", help="what engines wrote before they hung and were restarted")
+    which.add_argument("--notices", action="store_true", help="what HAProxy says itself, in place of its access log")
 
 
 def _history(verbs: Verbs) -> None:

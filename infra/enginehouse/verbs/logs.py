@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from enginehouse.converge import Context
-from enginehouse.converge.logs import before_hang, following, has_logs, last_lines
+from enginehouse.converge.logs import before_hang, following, has_logs, has_notices, last_lines
 from enginehouse.planner.parts import Part, ReplicaPart
 from enginehouse.report.logs import log_line
 from enginehouse.verbs import Answer, InvalidInput, Show
@@ -20,25 +20,33 @@ READ_S = 60.0
 
 
 def logs(
-    stack: str, part: str | None, *, lines: int, forever: bool, hung: bool, show: Show, progress: Callable[[str], None]
+    stack: str,
+    part: str | None,
+    *,
+    lines: int,
+    forever: bool,
+    hung: bool,
+    notices: bool,
+    show: Show,
+    progress: Callable[[str], None],
 ) -> Answer:
     """The last lines of each part with a process, part by part; with `forever`, then every new line as it comes.
 
-    With `hung`, of each replica what it wrote before its engine hung last.
+    With `hung`, of each replica what it wrote before its engine hung last; with `notices`, what HAProxy says itself.
 
-    Raises `SpecError` if the stack can't be used, `InvalidInput` if there is no such part or it writes no log.
+    Raises `SpecError` if the stack can't be used, `InvalidInput` if there is no such part or it writes no such log.
     """
     if hung and forever:
         raise InvalidInput("--hung shows what was kept, and nothing new comes to it; leave --follow out")
-    parts = _with_logs(stack, part)
+    parts = _with_notices(stack, part) if notices else _with_logs(stack, part)
     if hung:
         parts = _engines(parts, part)
     width = max(len(p.name) for p in parts) if len(parts) > 1 else 0
     with looking("logs", progress) as context:
         if forever:
-            follow(_sources(parts, lines, width, show), context)
+            follow(_sources(parts, lines, notices, width, show), context)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            found = tuple(pool.map(lambda p: _last(p, lines, hung, context), parts))
+            found = tuple(pool.map(lambda p: _last(p, lines, hung, notices, context), parts))
     for p in (p for p, texts in zip(parts, found, strict=True) if not texts):
         progress(f"{p.name}: has not hung on {p.host}" if hung else f"{p.name}: no log on {p.host} yet")
     named = ((p, text) for p, texts in zip(parts, found, strict=True) for text in texts)
@@ -59,15 +67,25 @@ def _engines(parts: tuple[Part, ...], name: str | None) -> tuple[Part, ...]:
     return found
 
 
-def _last(part: Part, lines: int, hung: bool, context: Context) -> tuple[str, ...]:
-    script = before_hang(part, lines) if hung and isinstance(part, ReplicaPart) else last_lines(part, lines)
+def _with_notices(stack: str, name: str | None) -> tuple[Part, ...]:
+    found = tuple(part for part in parts_named(planned(stack), name) if has_notices(part))
+    if not found:
+        raise InvalidInput(f"{name} has no notices; gateways have")
+    return found
+
+
+def _last(part: Part, lines: int, hung: bool, notices: bool, context: Context) -> tuple[str, ...]:
+    if hung and isinstance(part, ReplicaPart):
+        script = before_hang(part, lines)
+    else:
+        script = last_lines(part, lines, notices=notices)
     result = context.connectors.connect(part).run(script, deadline_s=READ_S)
     return tuple(result.check(f"{part.host}: reading the log of {part.name}").stdout.splitlines())
 
 
-def _sources(parts: tuple[Part, ...], lines: int, width: int, show: Show) -> Iterator[Source]:
+def _sources(parts: tuple[Part, ...], lines: int, notices: bool, width: int, show: Show) -> Iterator[Source]:
     for part in parts:
-        for script in following(part, lines):
+        for script in following(part, lines, notices=notices):
             yield Source(part=part, script=script, hear=partial(_hear, part.name, width, show))
 
 

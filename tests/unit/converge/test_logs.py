@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,17 @@ def state(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shown(state: Path) -> Iterator[Shown]:
+    yield from showing(state, last_lines)
+
+
+@pytest.fixture
+def shown_notices(state: Path) -> Iterator[Shown]:
+    yield from showing(state, partial(last_lines, notices=True))
+
+
+def showing(state: Path, script: Callable[[Part, int], str]) -> Iterator[Shown]:
     connector = LocalConnector("box", environment={**os.environ, "ENGINEHOUSE_STATE": str(state)})
-    yield (
-        lambda part, lines: connector.run(last_lines(part, lines), deadline_s=SOON_S).check("logs").stdout.splitlines()
-    )
+    yield lambda part, lines: connector.run(script(part, lines), deadline_s=SOON_S).check("logs").stdout.splitlines()
     connector.close()
 
 
@@ -45,6 +53,15 @@ def test_the_last_lines_are_shown(state: Path, shown: Shown) -> None:
     assert shown(GATEWAY, 9) == ["one", "two", "three"]
     assert shown(GATEWAY, 0) == []
     assert shown(HOST, 9) == ["started"]
+
+
+def test_the_notices_of_a_gateway_are_a_log_of_their_own(state: Path, shown_notices: Shown) -> None:
+    assert shown_notices(GATEWAY, 5) == []
+    write(state, GATEWAY.name, gateway_log=["the gateway starts", '{"status":200}', "Proxy api stopped"])
+    assert shown_notices(GATEWAY, 5) == ["the gateway starts", "Proxy api stopped"], "started by an older version"
+    write(state, GATEWAY.name, notices_log=["one", "two", "three"])
+    assert shown_notices(GATEWAY, 2) == ["two", "three"]
+    assert "notices.log" in following(GATEWAY, 5, notices=True)[0]
 
 
 def test_a_log_that_was_just_begun_is_filled_up_from_the_one_before(state: Path, shown: Shown) -> None:
