@@ -7,7 +7,7 @@ EnginehouseError
 │   └── DeadlineExceeded a command or an answer took longer than it may
 ├── CommandFailed        a command on a machine ended with a non-zero code
 ├── ConvergeFailed       a part is not what the plan says; carries reasons and what serves now
-├── GateClosed           another replica of the deployment failed; this one was left as it is
+├── GateClosed           another replica failed, or too few would be left; this one was left as it is
 ├── LeaseHeld            another run works on this machine; names who and since when
 ├── ChangedElsewhere     the generation moved since it was last seen; names who moved it
 ├── Frozen               a standing order keeps the stack as it is; names who gave it, when and why
@@ -93,7 +93,7 @@ class ConvergeFailed(EnginehouseError):
 
 
 class GateClosed(EnginehouseError):
-    """Another replica of the deployment failed, so this one was left as it is."""
+    """Another replica of the deployment failed, or too few would be left, so this one was left as it is."""
 
 
 class LeaseHeld(EnginehouseError):

@@ -42,6 +42,14 @@ machine() {
     done </proc/meminfo
 }
 
+drained_in() { # FOLDER of a stack: the order of each of its parts that has one
+    for file in "$1"/*/drained.json; do
+        [ -e "$file" ] || continue
+        part=${file%/*}
+        text_of "drained.${part##*/}" "$file"
+    done
+}
+
 newest_generation() { # FOLDER of files named after generations
     newest=0
     for file in "$1"/*.json; do

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from enginehouse.converge import converge
+from enginehouse.converge import converge, foresee
 from enginehouse.converge.events import Event
 from enginehouse.converge.gates import Gates
-from enginehouse.errors import EnginehouseError, GateClosed
+from enginehouse.converge.orders import drain, undrain
+from enginehouse.converge.steps import Effect
+from enginehouse.errors import EnginehouseError, GateClosed, explain
 from enginehouse.planner.parts import ReplicaPart
-from tests.converge.harness import World
+from tests.converge.harness import HUGE_MIB, SMALL_MIB, World, tiny
 from tests.converge.load import load
 
 pytestmark = pytest.mark.timeout(300)
@@ -27,8 +29,8 @@ class NoGates(Gates):
     """Everybody goes at once: what there was before there were gates."""
 
     @contextmanager
-    def passing(self, part: ReplicaPart, tell: Callable[[str], None], check: Callable[[], None]) -> Iterator[bool]:
-        yield False
+    def passing(self, part: ReplicaPart, *_: object) -> Iterator[None]:
+        yield
 
 
 @pytest.fixture
@@ -115,6 +117,42 @@ def test_a_canary_that_fails_leaves_the_others_untouched(three: World) -> None:
     three.settings["options"] = {}
     three.settings["context"] = 1024
     assert {output["generation"] for output in all_at_once(three, Gates()).values()} == {2}
+
+
+def test_of_two_replicas_with_one_drained_the_other_one_serves_on(world: World) -> None:
+    """Without room it is left as it is and says why; the drained one is exchanged, and once it is back, the other."""
+    world.settings["replicas"] = 2
+    world.up()
+    drain(world.replica(1), world.context(), reason="new memory", wait=False)
+    before = world.manifest("chat-box-0")
+    world.settings["context"] = 1024
+    stuck = foresee(tiny(world.replica(0), HUGE_MIB), world.context())
+    with load(world, clients=2) as count:
+        outcomes = all_at_once(world, Gates(), lambda part: tiny(part, HUGE_MIB))
+    assert count.failed == []
+    assert isinstance(outcomes["chat-box-0"], GateClosed)
+    assert "chat-box-1 is drained by ada@desk" in str(outcomes["chat-box-0"])
+    assert (stuck.effect, "chat-box-1 is drained" in stuck.reason) == (Effect.FAILS, True)
+    assert world.manifest("chat-box-0") == before
+    assert isinstance(outcomes["chat-box-1"], dict), "".join(explain(outcomes["chat-box-1"]))
+    assert outcomes["chat-box-1"]["generation"] == 2
+    undrain(world.replica(1), world.context())
+    assert all_at_once(world, Gates(), lambda part: tiny(part, HUGE_MIB))["chat-box-0"]["generation"] == 2
+
+
+def test_beside_a_drained_replica_the_other_one_is_exchanged_where_there_is_room(world: World) -> None:
+    """Nobody waits for anybody."""
+    world.settings["replicas"] = 2
+    world.up()
+    drain(world.replica(1), world.context(), reason="new memory", wait=False)
+    world.settings["context"] = 1024
+    world.events.clear()
+    with load(world, clients=2) as count:
+        outcomes = all_at_once(world, Gates(), lambda part: tiny(part, SMALL_MIB))
+    assert count.failed == []
+    assert not [error for error in outcomes.values() if isinstance(error, EnginehouseError)]
+    assert [outcomes[name]["generation"] for name in sorted(outcomes)] == [2, 2]
+    assert not [text for text in world.texts() if "waiting for chat" in text]
 
 
 def test_what_runs_nowhere_starts_without_waiting(three: World) -> None:

@@ -85,6 +85,13 @@ def _text_of(machine: Machine, key: str, path: str) -> Facts:
         yield key, text
 
 
+def _drained_in(machine: Machine, folder: str) -> Facts:
+    for path, _ in machine.files.below(folder):
+        part, _, name = path.removeprefix(f"{folder}/").partition("/")
+        if name == "drained.json":
+            yield from _text_of(machine, f"drained.{part}", path)
+
+
 def _newest_generation(machine: Machine, folder: str) -> Facts:
     numbers = [int(name.removesuffix(".json")) for name in machine.files.names_in(folder) if name.endswith(".json")]
     if numbers:
@@ -156,6 +163,7 @@ _LOOKS: Mapping[str, Callable[..., Facts]] = {
     "machine": _machine,
     "[": _test,
     "text_of": _text_of,
+    "drained_in": _drained_in,
     "newest_generation": _newest_generation,
     "each_of": _each_of,
     "processes": _processes,

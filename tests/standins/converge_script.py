@@ -23,6 +23,7 @@ from enginehouse.converge.owner import Claim
 from enginehouse.converge.steps import Effect
 from enginehouse.errors import ChangedElsewhere, ConvergeFailed, Owned, Unreachable, WrongMachine
 from enginehouse.planner.parts import EndpointPart, Part, ReplicaPart
+from enginehouse.rollout.gate import Exchange
 
 ALLOWED = {"takes_s", "fails", "old_serves", "sick", "unreachable", "drift", "deaf", "owned"}
 TICK_S = 0.05
@@ -108,7 +109,8 @@ class ScriptedConverge:
         """The product's own gates, for replicas that are there already."""
         if not isinstance(part, ReplicaPart) or not exchanged:
             return nullcontext()
-        return context.gates.passing(part, partial(context.progress, part.name), context.check_cancelled)
+        wanted, tell = Exchange(name=part.name), partial(context.progress, part.name)
+        return context.gates.passing(part, wanted, lambda: wanted, tell, context.check_cancelled)
 
     def _work(self, part: Part, context: Context, script: Mapping[str, Any]) -> None:
         context.progress(part.name, f"[1/2] staging {part.name}")

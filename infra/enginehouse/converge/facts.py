@@ -95,7 +95,7 @@ class Facts:
     drained: Order | None = None
     """Replica only, also if it was given under the former name."""
     drained_others: Mapping[str, Order] = field(default_factory=dict)
-    """Drained replicas that this part depends on, by part name."""
+    """Drained replicas that this part depends on or stands beside, by part name."""
     hung: Hung | None = None
     """Replica only: its engine hangs, as the watchdog says."""
     hangs: Hangs | None = None

@@ -204,8 +204,8 @@ def _tool(part: GatewayPart, facts: Facts) -> Tool:
 def _stage(gateway: _Gateway) -> Iterator[Step]:
     """All that is wrong but for what comes with the switch.
 
-    Where statistics are found: until then probes ask the HAProxy that serves. The supervisor's file, while nothing runs:
-    supervisord reads none of its programs again while the folder of one's log is missing.
+    Where statistics are found: until then probes ask the HAProxy that serves. The supervisor's file, while nothing
+    runs: supervisord reads none of its programs again while the folder of one's log is missing.
     """
     later = {gateway.metrics_port} if gateway.switches() else set()
     if not gateway.running:

@@ -111,6 +111,7 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
     ports = " ".join(map(str, _ports(part)))
     gateway = places.other(part.gateway.part)
     yield f"text_of drained {places.drained}"
+    yield f"drained_in {places.stack_folder}"
     yield f"text_of hung {places.hung}"
     yield f"text_of hangs {places.hangs}"
     if part.renamed_from:

@@ -9,6 +9,7 @@ from enginehouse.catalog.explain import reasons
 from enginehouse.converge import scripts
 from enginehouse.converge.logs import last_notices
 from enginehouse.converge.steps import AwaitGateway, Placed, Reload, Seat, SetServers
+from enginehouse.converge.turns import turn_at
 from enginehouse.converge.work import LOG_LINES, Work
 from enginehouse.errors import ConnectorError, ConvergeFailed
 from enginehouse.gateway.commands import RELOAD_SIGNAL, SIGNAL_AGAIN_S
@@ -30,9 +31,10 @@ def set_servers(work: Work, step: SetServers) -> None:
         gateway.pause(seat.backend, seat.server)
     if step.usable_within_s:
         _await_usable(work, gateway, step)
-    file = Placed(path=step.saved, content=_without(gateway.dump_state(), step.unsaved), mode=0o600)
-    script, stdin = scripts.place([file])
-    work.do("saving the server states", script, stdin=stdin)
+    with turn_at(work.connector.host, step.saved):
+        file = Placed(path=step.saved, content=_without(gateway.dump_state(), step.unsaved), mode=0o600)
+        script, stdin = scripts.place([file])
+        work.do("saving the server states", script, stdin=stdin)
 
 
 def await_gateway(work: Work, step: AwaitGateway) -> None:

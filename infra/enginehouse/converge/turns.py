@@ -1,6 +1,7 @@
 """Parts of one run that would write the same file take turns.
 
-The lease keeps other runs away, not parts of the same one: two deployments of one model bring the same weights at once.
+The lease keeps other runs away, not parts of the same one: two deployments of one model bring the same weights at once,
+and two replicas that are exchanged at once save the states of the same gateway's servers.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ def turn(part: Part) -> Iterator[None]:
     if not isinstance(part, WeightsPart):
         yield
         return
+    with turn_at(part.host, part.path):
+        yield
+
+
+@contextmanager
+def turn_at(host: str, path: str) -> Iterator[None]:
+    """Inside, nobody else in this process is inside for the same file of the same machine."""
     with _guard:
-        mine = _files[part.host, part.path]
+        mine = _files[host, path]
     with mine:
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,7 @@ from enginehouse.converge.claims import make_claim
 from enginehouse.converge.context import Context
 from enginehouse.converge.execute import execute
 from enginehouse.converge.facts import Facts, Stored
+from enginehouse.converge.gates import check_enough_left, exchange
 from enginehouse.converge.hangs import Hangs
 from enginehouse.converge.journal import Word, shortened
 from enginehouse.converge.kinds import kind_of
@@ -27,9 +28,10 @@ from enginehouse.converge.steps import Effect, Sh, Steps, WriteManifest
 from enginehouse.converge.turns import turn
 from enginehouse.converge.wire import DRIFT, as_inputs
 from enginehouse.converge.work import Work
-from enginehouse.errors import ChangedElsewhere, ConvergeFailed, Frozen, explain
+from enginehouse.errors import ChangedElsewhere, ConvergeFailed, Frozen, GateClosed, explain
 from enginehouse.planner.diff import in_words
 from enginehouse.planner.parts import HostPart, Part, ReplicaPart
+from enginehouse.rollout.gate import Exchange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +75,8 @@ def converge(
     `seen_generation` and `machine_id` are outputs that the caller knows from before, if any. Raises `ChangedElsewhere`
     if somebody else changed the part since, `WrongMachine` if another machine answers, `Owned` if the stack belongs to
     another state than the context claims it for, `LeaseHeld` if another run works there, `Frozen` if a standing order
-    forbids what is needed, `GateClosed` if another replica failed before this one's turn came, `ConvergeFailed` with
-    reasons, and `Cancelled`.
+    forbids what is needed, `GateClosed` if another replica failed before this one's turn came or too few would be left,
+    `ConvergeFailed` with reasons, and `Cancelled`.
     """
     connector = context.connectors.connect(part)
     facts = look(part, connector, machine_id, context.claim)
@@ -96,10 +98,14 @@ def converge(
             steps = steps_now(part, facts, context.secrets)
             if context.claim and _claims(context, facts):
                 make_claim(part, work, context.claim)
-            with _gate(part, context, steps) as waited:
-                if waited:
-                    facts = look(part, connector, machine_id, context.claim)
-                    steps = steps_now(part, facts, context.secrets)
+
+            def again() -> tuple[Facts, Steps]:
+                nonlocal facts, steps
+                facts = look(part, connector, machine_id, context.claim)
+                steps = steps_now(part, facts, context.secrets)
+                return facts, steps
+
+            with _gate(part, context, (facts, steps), again):
                 if adopting:
                     work.journal.add(Word.ADOPTED, adopting)
                 stamp = _Stamp(part, context, connector, facts, seen_generation, _what(part, facts, steps))
@@ -117,7 +123,9 @@ def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> F
         if steps.effect is not Effect.NOTHING:
             check_frozen(part, facts)
             check_room(part, facts)
-    except (ConvergeFailed, Frozen) as error:
+        if isinstance(part, ReplicaPart):
+            check_enough_left(part, exchange(part, facts, steps.effect))
+    except (ConvergeFailed, Frozen, GateClosed) as error:
         return Foresight(effect=Effect.FAILS, reason="; ".join(explain(error)), stands=stands)
     return Foresight(effect=steps.effect, reason=steps.reason, stands=stands)
 
@@ -225,13 +233,20 @@ class _Stamp:
 
 
 @contextmanager
-def _gate(part: Part, context: Context, steps: Steps) -> Iterator[bool]:
-    """Wait at the deployment's gate if something that runs is exchanged; gives whether there was a wait."""
-    if not isinstance(part, ReplicaPart) or not steps.effect.exchanges():
-        yield False
+def _gate(
+    part: Part, context: Context, seen: tuple[Facts, Steps], again: Callable[[], tuple[Facts, Steps]]
+) -> Iterator[None]:
+    """Wait at the deployment's gate if something that runs is exchanged. After a wait, `again` looks anew."""
+    if not isinstance(part, ReplicaPart) or not seen[1].effect.exchanges():
+        yield
         return
-    with context.gates.passing(part, partial(context.progress, part.name), context.check_cancelled) as waited:
-        yield waited
+
+    def wanted(facts: Facts, steps: Steps) -> Exchange:
+        return exchange(part, facts, steps.effect)
+
+    tell = partial(context.progress, part.name)
+    with context.gates.passing(part, wanted(*seen), lambda: wanted(*again()), tell, context.check_cancelled):
+        yield
 
 
 def _rest(part: Part, context: Context, facts: Facts, manifest: Manifest, reason: str) -> dict[str, Any]:

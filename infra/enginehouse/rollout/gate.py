@@ -3,11 +3,31 @@
 The first to arrive is the canary and goes alone. If it comes through, the others follow, at most so many at once as the
 deployment may miss. A failure closes the gate for good: whoever waits stays as it is. Every exchange counts, also one
 that starts beside what runs, which no client would notice if all goes well.
+
+A drained replica is missing already. It has no traffic, so its own exchange neither waits nor counts; but one that
+would make requests wait does not begin while those that are drained and those inside are as many as may be missing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """What a replica that arrives is about to do."""
+
+    name: str
+    serves: bool = True
+    """Whether it has traffic: it is not drained, and something of it runs and does not hang."""
+    pauses: bool = False
+    """Whether what runs ends before the next one starts."""
+    drained: Mapping[str, str] = field(default_factory=dict)
+    """Others of its deployment that get no requests, with the order that says so."""
+
+    def interrupts(self) -> bool:
+        return self.serves and self.pauses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,33 +35,41 @@ class Gate:
     """One deployment's gate in one run. Events give a new gate; whoever enters must `leave` or `fail` later."""
 
     inside: frozenset[str] = frozenset()
-    """Replicas that are being exchanged."""
+    """Replicas with traffic that are being exchanged."""
+    aside: frozenset[str] = frozenset()
+    """Drained ones that are being exchanged."""
     canary: str | None = None
-    """The first that entered."""
+    """The first with traffic that entered."""
     proven: bool = False
     """Whether the canary came through."""
     failed: str | None = None
     """The first that failed; nobody enters any more."""
 
-    def admits(self, most: int) -> bool:
-        """Whether one more may enter, with at most `most` inside."""
+    def admits(self, exchange: Exchange, most: int) -> bool:
+        """Whether it may enter, with at most `most` missing."""
         if self.failed is not None:
             return False
-        return len(self.inside) < (most if self.proven else 1)
+        if not exchange.serves:
+            return True
+        missing = self.inside | exchange.drained.keys() if exchange.interrupts() else self.inside
+        return len(missing) < most and (self.proven or not self.inside)
 
-    def enter(self, name: str, most: int) -> Gate:
-        """`name` is exchanged from now on. Raises `ValueError` if the gate does not admit it."""
-        if not self.admits(most) or name in self.inside:
+    def enter(self, exchange: Exchange, most: int) -> Gate:
+        """It is exchanged from now on. Raises `ValueError` if the gate does not admit it."""
+        name = exchange.name
+        if not self.admits(exchange, most) or name in self.inside | self.aside:
             raise ValueError(f"the gate does not admit {name}: {self}")
+        if not exchange.serves:
+            return replace(self, aside=self.aside | {name})
         return replace(self, inside=self.inside | {name}, canary=self.canary or name)
 
     def leave(self, name: str) -> Gate:
         """`name` came through."""
-        return replace(self, inside=self._without(name), proven=True)
+        return replace(self._without(name), proven=self.proven or name in self.inside)
 
     def fail(self, name: str) -> Gate:
         """`name` did not come through."""
-        return replace(self, inside=self._without(name), failed=self.failed or name)
+        return replace(self._without(name), failed=self.failed or name)
 
     def waits_for(self) -> str:
         """Who has to end before the next one enters, for a progress line."""
@@ -52,7 +80,12 @@ class Gate:
         """Why nobody enters any more, for an error."""
         return f"{self.failed}{', the canary,' if self.failed == self.canary else ''} failed"
 
-    def _without(self, name: str) -> frozenset[str]:
-        if name not in self.inside:
+    def _without(self, name: str) -> Gate:
+        if name not in self.inside | self.aside:
             raise ValueError(f"{name} is not inside the gate: {self}")
-        return self.inside - {name}
+        return replace(self, inside=self.inside - {name}, aside=self.aside - {name})
+
+
+def too_few_left(exchange: Exchange, most: int) -> bool:
+    """Whether no gate ever admits it, however long it waits: those that are drained are as many as may be missing."""
+    return exchange.interrupts() and len(exchange.drained) >= most

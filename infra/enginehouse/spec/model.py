@@ -273,7 +273,8 @@ class Rollout:
     """How a change goes through the replicas of a deployment. The first one, the canary, always goes alone."""
 
     max_unavailable: int = key(
-        "How many replicas of a deployment are exchanged at once, after the first one came through.",
+        "How many replicas of a deployment are exchanged at once, after the first one came through; drained ones count "
+        "as missing.",
         example=1,
         default=1,
         minimum=1,

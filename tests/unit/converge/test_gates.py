@@ -11,6 +11,7 @@ import pytest
 from enginehouse.converge.gates import Gates
 from enginehouse.errors import Cancelled, GateClosed
 from enginehouse.planner.parts import ReplicaPart
+from enginehouse.rollout.gate import Exchange
 from tests.simulated.plans import PLANS
 
 FIRST = PLANS[1024].replicas[0]
@@ -21,9 +22,12 @@ OTHER = replace(FIRST, name="embed-box-0", deployment="embed")
 class Visit:
     """A replica on its way through, in a thread of its own; it stays inside until it is told how to end."""
 
-    def __init__(self, gates: Gates, part: ReplicaPart) -> None:
+    def __init__(self, gates: Gates, part: ReplicaPart, *wanted: Exchange) -> None:
+        """`wanted` is what it is about to do at first and after its first wait; nothing special if left out."""
         self.gates = gates
         self.part = part
+        self.wanted = list(wanted or [Exchange(name=part.name)])
+        self.looks = 0
         self.inside = threading.Event()
         self.waits = threading.Event()
         self.cancelled = threading.Event()
@@ -38,11 +42,15 @@ class Visit:
         else:
             self._outcome.set_result(None)
 
-    def _go(self) -> bool:
-        with self.gates.passing(self.part, self._hear, self._check) as waited:
+    def _go(self) -> int:
+        with self.gates.passing(self.part, self.wanted[0], self._look, self._hear, self._check):
             self.inside.set()
             self._outcome.result(timeout=30)
-            return waited
+        return self.looks
+
+    def _look(self) -> Exchange:
+        self.looks += 1
+        return self.wanted[-1]
 
     def _hear(self, text: str) -> None:
         self.heard.append(text)
@@ -54,7 +62,7 @@ class Visit:
 
 
 def test_the_second_waits_for_the_canary_and_says_so() -> None:
-    """It enters as soon as the canary is through, and knows that it had to wait."""
+    """It enters as soon as the canary is through, after another look at its machine."""
     gates = Gates()
     canary = Visit(gates, FIRST)
     assert canary.inside.wait(30)
@@ -64,7 +72,7 @@ def test_the_second_waits_for_the_canary_and_says_so() -> None:
     canary.end()
     assert second.inside.wait(30)
     second.end()
-    assert (canary.result.result(30), second.result.result(30)) == (False, True)
+    assert (canary.result.result(30), second.result.result(30)) == (0, 1)
     assert set(second.heard) == {"waiting for chat-box-0, the canary"}
 
 
@@ -96,7 +104,27 @@ def test_a_wish_to_stop_is_heard_while_waiting() -> None:
     with pytest.raises(Cancelled):
         second.result.result(30)
     canary.end()
-    assert canary.result.result(30) is False
+    assert canary.result.result(30) == 0
+
+
+def test_room_that_is_gone_after_a_wait_is_seen_before_anything_is_touched() -> None:
+    """It arrived with room beside what runs; now its requests would wait, and the third replica is drained."""
+    gates = Gates()
+    canary = Visit(gates, FIRST)
+    assert canary.inside.wait(30)
+    drained = {"chat-box-2": "by ada@desk since noon through drain: new memory"}
+    beside, paused = (Exchange(name=SECOND.name, pauses=pauses, drained=drained) for pauses in (False, True))
+    second = Visit(gates, SECOND, beside, paused)
+    assert second.waits.wait(30)
+    canary.end()
+    with pytest.raises(GateClosed) as refusal:
+        second.result.result(30)
+    assert str(refusal.value) == (
+        "chat-box-1 was not exchanged: there is no room for a second engine beside it, so its requests would wait, "
+        "while chat-box-2 is drained by ada@desk since noon through drain: new memory, and "
+        "`rollout.max_unavailable: 1` lets no more be missing; nothing was changed on it. "
+        "`enginehouse undrain demo chat-box-2`, or a larger `max_unavailable`, and the next run continues"
+    )
 
 
 def test_deployments_do_not_wait_for_each_other() -> None:
@@ -106,4 +134,4 @@ def test_deployments_do_not_wait_for_each_other() -> None:
     for visit in visits:
         assert visit.inside.wait(30)
         visit.end()
-    assert [visit.result.result(30) for visit in visits] == [False, False]
+    assert [visit.result.result(30) for visit in visits] == [0, 0]
