@@ -50,6 +50,8 @@ SETTINGS: Mapping[str, Any] = {
     "deployment": "chat",
     "renamed_from": None,
     "replicas": 1,
+    "version": "b11434",
+    "port": None,
     "context": 2048,
     "slots": 2,
     "source": "upload://model.gguf",
@@ -63,8 +65,8 @@ SETTINGS: Mapping[str, Any] = {
     "front": {},
     "behind": {},
 }
-"""`hang_after_s` may be shorter than in a stack file. `front` and `behind`: further deployments before and after the
-one, by name, with what differs from these."""
+"""`port`: the endpoint's, where it is not the world's own. `hang_after_s` may be shorter than in a stack file.
+`front` and `behind`: further deployments before and after the one, by name, with what differs from these."""
 
 
 class Recorder:
@@ -244,7 +246,8 @@ class World:
         return dict(self._processes())
 
     def connection(self, timeout_s: float = 30) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        """To the endpoint as it is planned now."""
+        return http.client.HTTPConnection("127.0.0.1", self.settings["port"] or self.port, timeout=timeout_s)
 
     def ask(
         self,
@@ -339,7 +342,7 @@ class World:
             "enginehouse": 1,
             "machines": {"box": {"local": {}}},
             "deployments": {**self._others(s["front"]), **main, **self._others(s["behind"])},
-            "endpoint": {"runs_on": "box", "port": self.port, "keys": [key], "timeouts": s["timeouts"]},
+            "endpoint": {"runs_on": "box", "port": s["port"] or self.port, "keys": [key], "timeouts": s["timeouts"]},
         }
         return json.dumps(stack)
 
@@ -351,7 +354,7 @@ class World:
         sha256 = hashlib.sha256(self.model.read_bytes()).hexdigest()
         return {
             "engine": "llama-cpp",
-            "version": "b11434",
+            "version": s["version"],
             "runs_on": "box",
             "model": {"source": s["source"], "sha256": sha256, "served_name": served_name},
             "replicas_per_host": s["replicas"],

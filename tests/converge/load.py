@@ -47,8 +47,12 @@ class Count:
 
 
 @contextmanager
-def load(world: World, *, clients: int = 4, repeat: int = 4, tokens: Iterable[int] = ()) -> Iterator[Count]:
-    """Every second client streams, every third and fourth one keeps its connection. All finish their last request.
+def load(
+    world: World, *, clients: int = 4, repeat: int = 4, tokens: Iterable[int] = (), keep: bool = False
+) -> Iterator[Count]:
+    """Every second client streams, every third and fourth one (with `keep`, every one) keeps its connection.
+
+    All finish their last request. One whose connection was closed goes on at the endpoint as it is planned then.
 
     The stand-in says its text `repeat` times. With `tokens`, each client asks for so many in turn, and an answer that
     has not exactly that many characters is a failure: the tiny model says one a token.
@@ -59,11 +63,11 @@ def load(world: World, *, clients: int = 4, repeat: int = 4, tokens: Iterable[in
         stream, kept = number % 2 == 0, world.connection(ANSWER_S)
         lengths = itertools.islice(itertools.cycle(tokens or [None]), number, None)
         while not stop.is_set():
-            length = next(lengths)
+            kept, length = kept if kept.sock else world.connection(ANSWER_S), next(lengths)
             began = time.monotonic()
             answer = world.ask(stream=stream, kept=kept, repeat=repeat, max_tokens=length or 8)
             count.add(stream, *answer, time.monotonic() - began, length)
-            if number % 4 < 2:
+            if number % 4 < 2 and not keep:
                 kept.close()
         kept.close()
 

@@ -13,16 +13,20 @@ from enginehouse.converge import replica, runners
 from enginehouse.converge.gates import Gates
 from enginehouse.converge.runners import Replica, Runner
 from enginehouse.converge.steps import Step
+from enginehouse.errors import ConvergeFailed
 from enginehouse.gateway import files as gateway_files
 from enginehouse.planner.parts import GatewayPart, Side
 from enginehouse.render.symbols import Secret
-from tests.converge.harness import HUGE_MIB, SMALL_MIB, World, install_real_engine, tiny
+from tests.converge.harness import HUGE_MIB, SETTINGS, SMALL_MIB, World, install_real_engine, tiny
 from tests.converge.load import load, wait_for_answers
 from tests.converge.test_rollout import all_at_once, most_at_once
+from tests.standins.other_build import write_other_build
 from tests.standins.tiny_model import ALPHABET, write_tiny_model
+from tests.tools_available import require_tool
 
 TOKENS = (8, 64, 256)
 """Answers that are over at once, and answers of some tenths of a second that a swap finds in progress."""
+BUILD, OTHER_BUILD = SETTINGS["version"], "b11549"
 LETTERS = (ALPHABET, ALPHABET.upper())
 
 
@@ -44,7 +48,8 @@ class Work:
     reloads_s: list[float] = field(default_factory=list)
 
     def edit_engine(self) -> None:
-        """Another context, option or model, brought to all replicas at once; in turn beside the old one and after it.
+        """Another context, option, model or build, brought to all replicas at once; each kind beside the old one and
+        after it.
 
         They pass the gate one after the other, each serves on its other side afterwards.
         """
@@ -53,7 +58,7 @@ class Work:
         self.world.converge(self.world.plan().weights[0])
         self.world.events.clear()
         began, before = time.monotonic(), self.sides
-        memory_mib = HUGE_MIB if number % 2 else SMALL_MIB
+        memory_mib = HUGE_MIB if (number + number // len(ENGINE_EDITS)) % 2 else SMALL_MIB
         outputs = all_at_once(self.world, Gates(), lambda part: tiny(part, memory_mib))
         took_s = time.monotonic() - began
         self.swaps_s += [took_s / len(outputs)] * len(outputs)
@@ -100,6 +105,36 @@ def test_swaps_and_reloads_fail_no_request(
     assert count.texts == {letters[:8] for letters in LETTERS}
 
 
+def test_another_build_is_started_once_the_machine_has_it(real: World) -> None:
+    """The version in the plan is what the program says of itself; until then the one that runs serves on."""
+    real.up()
+    real.settings["version"] = OTHER_BUILD
+    with pytest.raises(ConvergeFailed, match="llama-server is there, but in another version") as failure:
+        real.converge(real.replica())
+    assert failure.value.reasons[0] == f"wanted: llama.cpp {OTHER_BUILD}"
+    assert real.ask(max_tokens=8)[0] == 200
+    install_other_build(real)
+    real.converge(real.replica())
+    assert real.ask(max_tokens=8)[0] == 200
+    assert real.manifest("chat-box-0")["part"]["version"] == OTHER_BUILD
+
+
+def test_another_port_fails_no_request_on_a_kept_connection(real: World) -> None:
+    """Those who are connected are answered and then closed; the new port serves at once, the old one no more."""
+    real.up()
+    with load(real, tokens=TOKENS, keep=True) as count:
+        for port in (real.gateway().metrics_port + 149, None):
+            wait_for_answers(count, 8)
+            old = real.connection()
+            real.settings["port"] = port
+            real.converge(real.gateway())
+            real.converge(real.plan().endpoint)
+            wait_for_answers(count, 8)
+            with pytest.raises(ConnectionRefusedError):
+                old.connect()
+    assert count.failed == []
+
+
 @pytest.mark.parametrize("memory_mib", [SMALL_MIB, HUGE_MIB], ids=["beside", "stop first"])
 def test_without_draining_the_same_load_fails(real: World, memory_mib: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twin: an engine that is stopped while it works costs requests, and the clients count them."""
@@ -131,7 +166,19 @@ def _model(world: World, turn: int) -> None:
     write_tiny_model(world.model, LETTERS[1 - turn])
 
 
-ENGINE_EDITS = (_context, _option, _model)
+def _build(world: World, turn: int) -> None:
+    """The machine gets another `llama-server`, which would be refused if it were not the one that is asked for."""
+    world.settings["version"] = (OTHER_BUILD, BUILD)[turn]
+    install_real_engine(world) if turn else install_other_build(world)
+
+
+def install_other_build(world: World) -> None:
+    program = world.tools / "llama-server"
+    program.unlink()
+    write_other_build(program, require_tool("llama-server"), OTHER_BUILD.removeprefix("b"))
+
+
+ENGINE_EDITS = (_context, _option, _model, _build)
 
 
 def _more_keys(world: World, turn: int) -> GatewayPart:

@@ -151,7 +151,7 @@ class RunningGateway:
         """As converge does it: save the state, switch, signal until a new worker answers."""
         self.save_state()
         self.place(part)
-        self.part = part
+        before, self.part = self.part, part
         old = self.runtime.worker()
         signals = 0
         began = time.monotonic()
@@ -164,7 +164,7 @@ class RunningGateway:
             return self.worker_or_none() not in (None, old)
 
         wait_until(reloaded, "the new worker answers")
-        wait_until(lambda: not _accepts(old, part.port), "the old worker accepts no more connections")
+        wait_until(lambda: not _accepts(old, before.port), "the old worker accepts no more connections")
 
     def save_state(self) -> None:
         (self.folder / "run" / "servers.state").write_text(self.runtime.dump_state())

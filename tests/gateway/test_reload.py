@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from enginehouse.gateway import ServerState
 from enginehouse.planner.parts import Client
 from tests.gateway.conftest import InBackground, MakeUpstream, Start
-from tests.gateway.harness import RunningGateway, ports, replacing, wait_until
+from tests.gateway.harness import Edit, RunningGateway, free_port, ports, replacing, wait_until
 from tests.gateway.parts import gateway_part
 from tests.gateway.test_waiting import backend
 from tests.standins.upstream import Upstream
@@ -145,6 +145,48 @@ def test_a_kept_connection_lives_through_reloads_and_meets_what_is_true_now(
     assert (answer.status, answer.json(), answer.headers["connection"]) == (200, {"from": "new"}, "close")
     wait_until(lambda: gateway.log.read_text().count(answer.headers["x-request-id"]) == 1, "the request is logged")
     assert gateway.ask(connection=kept).status == 401
+
+
+def test_a_kept_connection_to_the_old_port_is_answered_once_more_and_closed(start: Start, engine: Upstream) -> None:
+    """The new port serves at once; by the old one nobody gets in any more."""
+    gateway, kept = moved(start, engine)
+    answer = gateway.ask(connection=kept)
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+    assert gateway.ask().status == 200
+    with pytest.raises(ConnectionRefusedError):
+        gateway.ask(connection=kept)
+
+
+def test_the_twin_that_looks_for_its_successor_at_its_own_port_does_not_find_it(start: Start, engine: Upstream) -> None:
+    by_port = replacing_line("    server successor ", lambda config: f"    server successor {bound(config)}")
+    gateway, kept = moved(start, engine, by_port)
+    assert gateway.ask(connection=kept).status == 503
+    assert gateway.ask().status == 200
+
+
+def moved(start: Start, engine: Upstream, edit: Edit = str) -> tuple[RunningGateway, http.client.HTTPConnection]:
+    """A gateway that was reloaded with another port, and a connection to the old one."""
+    gateway = start(gateway_part(ports=ports(engine.port)), edit=edit)
+    gateway.make_ready(NAMES[0])
+    kept = gateway.connect()
+    assert gateway.ask(connection=kept).status == 200
+    gateway.reload(replace(gateway.part, port=free_port()))
+    return gateway, kept
+
+
+def bound(config: str) -> str:
+    """The address of the endpoint."""
+    return next(line.split()[1] for line in config.splitlines() if line.startswith("    bind "))
+
+
+def replacing_line(start: str, new: Callable[[str], str]) -> Edit:
+    """A change of the first line that starts so."""
+
+    def edit(config: str) -> str:
+        old = next(line for line in config.splitlines() if line.startswith(start))
+        return config.replace(old, new(config))
+
+    return edit
 
 
 def test_the_twin_without_the_option_a_reload_closes_kept_connections(start: Start, engine: Upstream) -> None:

@@ -207,7 +207,7 @@ def _settings(text: str) -> Iterator[tuple[str, str]]:
     for words in (line.split() for line in text.splitlines() if line.strip()):
         if words[0] in ("frontend", "backend"):
             section = words[1]
-        elif words[0] == "bind":
+        elif words[0] == "bind" and ":" in words[1]:  # not the socket between workers
             yield section, shlex.split(words[1])[0].rpartition(":")[2]
         elif words[:2] == ["stats", "socket"]:
             yield "socket", words[2].strip("'")
