@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from tests.converge.harness import JOURNAL, World, all_free, install_standin, ports_of
+from enginehouse.planner.allocate import BLOCK, BLOCKS, FIRST_PORT, block
+from tests.converge.harness import JOURNAL, World, all_free, install_standin
 from tests.tools_available import require_tool
 
-PORTS = itertools.count(21000 + os.getpid() % 50 * 200)
-"""Stacks are named after their port, and each name gets ports of its own."""
-GIVEN: set[int] = set()
-"""Ports of all worlds so far: one of them may not listen on all of its own yet."""
+CLAIMS = Path(tempfile.gettempdir(), f"enginehouse-test-ports-{os.getuid()}")
+"""A file for each block of ports, locked by the test that uses it: tests run at once, also those of other clones."""
+
+
+def _ports() -> Iterator[int]:
+    """Endless, from somewhere on. Stacks are named after their port; each is in the block that its stack's name gives.
+
+    At the block's end: replicas and metrics get their ports from its beginning on, and tests move them by up to 150.
+    """
+    every = range(FIRST_PORT, FIRST_PORT + BLOCK * BLOCKS)
+    found = [port for port in every if port % BLOCK > 160 and port // BLOCK == block(f"t{port}").start // BLOCK]
+    start = os.getpid() % len(found)
+    return itertools.cycle(found[start:] + found[:start])
+
+
+PORTS = _ports()
 
 
 @pytest.fixture
@@ -57,12 +71,24 @@ def new_world(kind: type[W]) -> Iterator[W]:
     for name in ("haproxy", "supervisord"):
         (tools / name).symlink_to(require_tool(name))
     install_standin(tools, folder / JOURNAL)
-    worlds = (kind(folder=folder, port=port, tools=tools) for port in PORTS)
-    made = next(w for w in worlds if GIVEN.isdisjoint(ports_of(w.plan())) and all_free(w.plan()))
-    GIVEN.update(ports_of(made.plan()))
+    with ExitStack() as claim:
+        claimed = (port for port in PORTS if _claim(port // BLOCK, claim))
+        worlds = (kind(folder=folder, port=port, tools=tools) for port in claimed)
+        made = next(candidate for candidate in worlds if all_free(candidate.plan()))
+        try:
+            yield made
+        finally:
+            made.connectors.close()
+            made.kill_all()
+            shutil.rmtree(folder)
+
+
+def _claim(number: int, claim: ExitStack) -> bool:
+    """Whether nobody else has that block; then it is ours until `claim` ends."""
+    CLAIMS.mkdir(exist_ok=True)
+    file = claim.enter_context((CLAIMS / str(number)).open("w"))
     try:
-        yield made
-    finally:
-        made.connectors.close()
-        made.kill_all()
-        shutil.rmtree(folder)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -80,6 +80,7 @@ class Work:
         return f"{len(self.swaps_s)} swaps of {swaps}, {len(self.reloads_s)} reloads of {reloads}"
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
@@ -135,6 +136,7 @@ def test_another_port_fails_no_request_on_a_kept_connection(real: World) -> None
     assert count.failed == []
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("memory_mib", [SMALL_MIB, HUGE_MIB], ids=["beside", "stop first"])
 def test_without_draining_the_same_load_fails(real: World, memory_mib: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twin: an engine that is stopped while it works costs requests, and the clients count them."""

@@ -34,6 +34,7 @@ def test_an_edit_fails_no_request(running: World, memory_mib: int) -> None:
     assert count.served_by == {"4096", "2048"}
 
 
+@pytest.mark.alone
 def test_without_draining_requests_would_fail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twin: the same load does notice a side that is stopped while it works."""
     monkeypatch.setattr(runners, "ENGINE_STOP_S", 1)
@@ -44,7 +45,7 @@ def test_without_draining_requests_would_fail(world: World, monkeypatch: pytest.
         return replica._stop(r, runner)
 
     monkeypatch.setattr(replica, "_drain_and_stop", stop_at_once)
-    with load(world, clients=2, repeat=8) as count:
+    with load(world, clients=2, repeat=16) as count:
         world.wait_until(lambda: world.connections(world.serving_port) > 1)
         world.settings["context"] = 1024
         world.converge(world.replica())
@@ -346,6 +347,7 @@ def test_a_rename_moves_the_traffic_without_a_failed_request(world: World) -> No
     assert world.connector.holds == 0
 
 
+@pytest.mark.alone
 def test_a_drain_that_takes_too_long_is_cut_and_told(running: World) -> None:
     """After `drain_s` the old side stops anyway."""
     running.write_model({"token_s": 0.1})

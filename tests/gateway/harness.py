@@ -47,8 +47,10 @@ def wait_until(true: Callable[[], object], what: str, deadline_s: float = DEADLI
         time.sleep(0.01)
 
 
-_CANDIDATES = itertools.count(10000 + 61 * (os.getpid() % 150))
-"""Below what the kernel gives to outgoing connections and below the planner's own ports; apart for each test run."""
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_CANDIDATES = itertools.count(10000 + 5000 * (_WORKER % 2) + 61 * (os.getpid() % 40))
+"""Below what the kernel gives to outgoing connections and below the planner's own ports; apart for each test run and
+for two workers of one."""
 
 
 def free_port() -> int:

@@ -186,8 +186,9 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGUSR1, lambda _signal, _frame: engine.turns.clear())
+    server = Server(engine)  # before the thread: one that prints while Python ends for want of a port aborts it
     threading.Thread(target=engine.load, daemon=True).start()
-    Server(engine).serve_forever()
+    server.serve_forever()
 
 
 def arguments(words: list[str]) -> argparse.Namespace:

@@ -10,10 +10,13 @@ from bootstrap.context import Context
 
 NOTHING_COLLECTED = 5
 MYPY_TOOLS = ("tools/bootstrap", "tools/recording", "tools/pulumi/language_host.py", "bench", "tests/tools")
+TWO_AT_A_TIME = ("-n", "2", "--dist", "loadfile")
+"""Most tests wait for other programs most of the time. Those of a file share a stack, so they stay together."""
 STAGES = (
-    ("without the Pulumi engine", "not engine and not e2e"),
-    ("with the Pulumi engine", "engine and not e2e"),
-    ("end to end", "e2e"),
+    ("without the Pulumi engine", "not alone and not engine and not e2e", TWO_AT_A_TIME),
+    ("with the machine for themselves", "alone and not engine and not e2e", ()),
+    ("with the Pulumi engine", "engine and not e2e", ()),
+    ("end to end", "e2e", ()),
 )
 
 
@@ -41,9 +44,9 @@ def run_all(context: Context, args: tuple[str, ...] = ()) -> int:
     if args:
         return _pytest(context, args)
     total, first_failure = Tally(), 0
-    for title, marker in STAGES:
+    for title, marker, words in STAGES:
         context.progress.line(f"==> tests {title}")
-        code, tally = _stage(context, marker)
+        code, tally = _stage(context, marker, words)
         total += tally
         if code not in (0, NOTHING_COLLECTED):
             first_failure = first_failure or code
@@ -76,10 +79,10 @@ def read_tally(report: str) -> Tally:
     return Tally(passed=len(cases) - len(failed) - len(skipped), failed=len(failed), skipped=names)
 
 
-def _stage(context: Context, marker: str) -> tuple[int, Tally]:
+def _stage(context: Context, marker: str, words: tuple[str, ...]) -> tuple[int, Tally]:
     with tempfile.TemporaryDirectory(prefix="enginehouse-tests-") as folder:
         report = Path(folder) / "report.xml"
-        code = _pytest(context, ("-m", marker, f"--junitxml={report}"))
+        code = _pytest(context, ("-m", marker, *words, f"--junitxml={report}"))
         return code, read_tally(report.read_text(encoding="utf-8")) if report.is_file() else Tally()
 
 

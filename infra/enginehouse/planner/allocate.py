@@ -50,7 +50,7 @@ def allocate(spec: Spec, *known: Lock) -> Allocation:
         if owner not in given and taken.isdisjoint(ports) and len({*ports}) == len(ports):
             given[owner] = ports
             taken.update(ports)
-    free = (port for port in _block(spec.name) if port not in taken)
+    free = (port for port in block(spec.name) if port not in taken)
     for owner in (_GATEWAY, *replicas):
         if owner not in given:
             given[owner] = tuple(islice(free, 1 if owner == _GATEWAY else len(Side)))
@@ -58,6 +58,12 @@ def allocate(spec: Spec, *known: Lock) -> Allocation:
         metrics_port=given[_GATEWAY][0],
         replicas={name: dict(zip((side.value for side in Side), given[name], strict=True)) for name in replicas},
     )
+
+
+def block(stack: str) -> range:
+    """The ports of that stack; those behind its block are for more replicas than fit into it."""
+    first = FIRST_PORT + BLOCK * (zlib.crc32(stack.encode()) % BLOCKS)
+    return range(first, first + BLOCKS * BLOCK)
 
 
 def _replicas(spec: Spec) -> Iterator[tuple[str, str | None]]:
@@ -76,8 +82,3 @@ def _claims(lock: Lock, replicas: Mapping[str, str | None]) -> Iterator[tuple[st
         entry = lock.replicas.get(name) or lock.replicas.get(former or "")
         if entry:
             yield name, (entry.ports.a, entry.ports.b)
-
-
-def _block(stack: str) -> range:
-    first = FIRST_PORT + BLOCK * (zlib.crc32(stack.encode()) % BLOCKS)
-    return range(first, first + BLOCKS * BLOCK)
