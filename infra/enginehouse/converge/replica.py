@@ -164,7 +164,8 @@ def _exchange(replica: Replica) -> Steps:
         ending += sides.set_state(replica, gone, ServerState.MAINT, f"taking side {gone.side} out of the gateway")
     activate = (switch, *ending, *_close(replica, target, left))
     effect, reason = _meaning(replica, old, target)
-    return Steps(stage=tuple(_stage(replica, target)), activate=activate, effect=effect, reason=reason)
+    stage = tuple(_stage(replica, target))
+    return Steps(stage=stage, activate=activate, effect=effect, reason=reason, memory_mib=replica.needed_mib())
 
 
 def _meaning(replica: Replica, old: Runner | None, target: Runner) -> tuple[Effect, str]:

@@ -225,7 +225,7 @@ class Effect(StrEnum):
     RESTART_PAUSED = "restart with a pause"
     """The one that runs ends before the next one starts."""
     UNDECIDED = "restart, beside or with a pause"
-    """Only in a preview: what decides it comes with another part."""
+    """Only in a preview: what decides it comes with other parts."""
     FAILS = "fails"
     """Only in a preview: as the machine is now, this part can't be brought."""
 
@@ -242,6 +242,8 @@ class Steps:
     activate: tuple[Step, ...] = ()
     effect: Effect = Effect.NOTHING
     reason: str
+    memory_mib: int = 0
+    """What an engine that they start may take."""
 
     def all(self) -> tuple[Step, ...]:
         return (*self.stage, *self.activate)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from enginehouse.converge.claims import make_claim
 from enginehouse.converge.context import Context
 from enginehouse.converge.execute import execute
 from enginehouse.converge.facts import Facts, Stored
-from enginehouse.converge.gates import check_enough_left, exchange
+from enginehouse.converge.gates import check_enough_left, exchange, foreseen_together
 from enginehouse.converge.hangs import Hangs
 from enginehouse.converge.journal import Word, shortened
 from enginehouse.converge.kinds import kind_of
@@ -99,13 +99,17 @@ def converge(
             if context.claim and _claims(context, facts):
                 make_claim(part, work, context.claim)
 
-            def again() -> tuple[Facts, Steps]:
-                nonlocal facts, steps
+            def again() -> None:
+                nonlocal facts
                 facts = look(part, connector, machine_id, context.claim)
-                steps = steps_now(part, facts, context.secrets)
+
+            def decide(promised_mib: int) -> tuple[Facts, Steps]:
+                nonlocal steps
+                less = replace(facts, memory_mib=max(0, facts.memory_mib - promised_mib))
+                steps = steps_now(part, less, context.secrets)
                 return facts, steps
 
-            with _gate(part, context, (facts, steps), again):
+            with _gate(part, context, steps, decide, again):
                 if adopting:
                     work.journal.add(Word.ADOPTED, adopting)
                 stamp = _Stamp(part, context, connector, facts, seen_generation, _what(part, facts, steps))
@@ -124,7 +128,8 @@ def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> F
             check_frozen(part, facts)
             check_room(part, facts)
         if isinstance(part, ReplicaPart):
-            check_enough_left(part, exchange(part, facts, steps.effect))
+            steps = foreseen_together(part, facts, steps)
+            check_enough_left(part, exchange(part, facts, steps))
     except (ConvergeFailed, Frozen, GateClosed) as error:
         return Foresight(effect=Effect.FAILS, reason="; ".join(explain(error)), stands=stands)
     return Foresight(effect=steps.effect, reason=steps.reason, stands=stands)
@@ -232,21 +237,24 @@ class _Stamp:
         return before.generation if before else max(self._seen_generation or 0, self._facts.newest_generation)
 
 
-@contextmanager
 def _gate(
-    part: Part, context: Context, seen: tuple[Facts, Steps], again: Callable[[], tuple[Facts, Steps]]
-) -> Iterator[None]:
-    """Wait at the deployment's gate if something that runs is exchanged. After a wait, `again` looks anew."""
-    if not isinstance(part, ReplicaPart) or not seen[1].effect.exchanges():
-        yield
-        return
+    part: Part,
+    context: Context,
+    steps: Steps,
+    decide: Callable[[int], tuple[Facts, Steps]],
+    again: Callable[[], None],
+) -> AbstractContextManager[None]:
+    """The way through the deployment's gate, if an engine starts. After a wait, `again` looks anew."""
+    if isinstance(part, ReplicaPart) and steps.effect.exchanges():
 
-    def wanted(facts: Facts, steps: Steps) -> Exchange:
-        return exchange(part, facts, steps.effect)
+        def wanted(promised_mib: int) -> Exchange:
+            return exchange(part, *decide(promised_mib))
 
-    tell = partial(context.progress, part.name)
-    with context.gates.passing(part, wanted(*seen), lambda: wanted(*again()), tell, context.check_cancelled):
-        yield
+        tell = partial(context.progress, part.name)
+        return context.gates.passing(part, wanted, again, tell, context.check_cancelled)
+    if isinstance(part, ReplicaPart) and steps.effect is Effect.START:
+        return context.gates.starting(part, steps.memory_mib)
+    return nullcontext()
 
 
 def _rest(part: Part, context: Context, facts: Facts, manifest: Manifest, reason: str) -> dict[str, Any]:

@@ -23,6 +23,8 @@ class Exchange:
     """Whether it has traffic: it is not drained, and something of it runs and does not hang."""
     pauses: bool = False
     """Whether what runs ends before the next one starts."""
+    memory_mib: int = 0
+    """What its next engine may take."""
     drained: Mapping[str, str] = field(default_factory=dict)
     """Others of its deployment that get no requests, with the order that says so."""
 

@@ -28,6 +28,7 @@ class Visit:
         self.part = part
         self.wanted = list(wanted or [Exchange(name=part.name)])
         self.looks = 0
+        self.promised_mib = 0
         self.inside = threading.Event()
         self.waits = threading.Event()
         self.cancelled = threading.Event()
@@ -43,14 +44,17 @@ class Visit:
             self._outcome.set_result(None)
 
     def _go(self) -> int:
-        with self.gates.passing(self.part, self.wanted[0], self._look, self._hear, self._check):
+        with self.gates.passing(self.part, self._decide, self._look, self._hear, self._check):
             self.inside.set()
             self._outcome.result(timeout=30)
         return self.looks
 
-    def _look(self) -> Exchange:
+    def _decide(self, promised_mib: int) -> Exchange:
+        self.promised_mib = promised_mib
+        return self.wanted[-1 if self.looks else 0]
+
+    def _look(self) -> None:
         self.looks += 1
-        return self.wanted[-1]
 
     def _hear(self, text: str) -> None:
         self.heard.append(text)
@@ -135,3 +139,25 @@ def test_deployments_do_not_wait_for_each_other() -> None:
         assert visit.inside.wait(30)
         visit.end()
     assert [visit.result.result(30) for visit in visits] == [0, 0]
+
+
+def test_memory_that_an_engine_is_about_to_take_is_promised_to_nobody_else() -> None:
+    """Others of the machine count without it, whatever their deployment; once it is through, it is what a look says."""
+    gates = Gates()
+    first, other = (
+        Visit(gates, part, Exchange(name=part.name, memory_mib=mib)) for part, mib in ((FIRST, 300), (OTHER, 40))
+    )
+    assert first.inside.wait(30) and other.inside.wait(30)
+    assert sorted((first.promised_mib, other.promised_mib)) in ([0, 40], [0, 300])
+    with gates.starting(replace(OTHER, name="rerank-box-0", deployment="rerank"), 7):
+        elsewhere = Visit(gates, replace(OTHER, name="far-0", host="far", deployment="far"))
+        third = Visit(gates, replace(OTHER, name="third-box-0", deployment="third"))
+        assert third.inside.wait(30) and elsewhere.inside.wait(30)
+    assert (third.promised_mib, elsewhere.promised_mib) == (347, 0)
+    for visit in (first, other, third, elsewhere):
+        visit.end()
+        visit.result.result(30)
+    last = Visit(gates, replace(FIRST, name="last-box-0", deployment="last"))
+    assert last.inside.wait(30)
+    assert last.promised_mib == 0
+    last.end()
