@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from .client import Answer, Client
-from .deployment import MODEL, POISON, Deployment
+from .deployment import MODEL, POISON, STACK, Deployment
 from .stranger import Stranger
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -183,7 +183,7 @@ def test_a_hand_edited_file_is_named_and_healed(deployed: Deployment) -> None:
             'weights: "missing on the machine"',
             ["chat-weights-laptop", "chat-laptop-0"],
         ),
-        (lambda d: d.state.chmod(0o755), '"mode 755, not 700"', ["laptop"]),
+        (lambda d: (d.state / STACK).chmod(0o755), '"mode 755, not 700"', ["laptop"]),
     ],
     ids=["rights of a file", "a stopped program", "a manifest", "weights", "rights of a folder"],
 )
