@@ -7,7 +7,7 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -63,7 +63,7 @@ W = TypeVar("W", bound=World)
 
 
 @contextmanager
-def new_world(kind: type[W]) -> Iterator[W]:
+def new_world(kind: Callable[..., W]) -> Iterator[W]:
     """A world of that kind on free ports. Its folder has a short name: socket paths are limited."""
     folder = Path(tempfile.mkdtemp(prefix="eh-", dir="/tmp"))
     tools = folder / "bin"

@@ -121,13 +121,21 @@ class World:
     clock: Clock = field(default_factory=SystemClock)
 
     def __post_init__(self) -> None:
-        self.connector = Recorder(LocalConnector("box", environment=self._environment()))
-        self.connectors = Connectors({ConnectionKind.LOCAL: lambda host, connection: self.connector})
-        self.leases = Leases(self.clock, lease_wait_s=1)
-        self.cancelled = threading.Event()
         self.model = self.folder / "model.gguf"
         if not self.model.exists():
             self.write_model({})
+        self.connector = Recorder(self.reach())
+        self.connectors = Connectors(dict.fromkeys(ConnectionKind, lambda host, connection: self.connector))
+        self.leases = Leases(self.clock, lease_wait_s=1)
+        self.cancelled = threading.Event()
+
+    def reach(self) -> Connector:
+        """The way to the machine."""
+        return LocalConnector("box", environment=self.environment())
+
+    def machine(self) -> Mapping[str, Any]:
+        """The machine in the stack file."""
+        return {"local": {}}
 
     def reset(self) -> None:
         """What the person wants is as at first; what the machine has is left as it is."""
@@ -202,7 +210,7 @@ class World:
 
     def trust(self, certificate: Path) -> None:
         """Let downloads of the machine accept that certificate."""
-        environment = {**self._environment(), "CURL_CA_BUNDLE": str(certificate)}
+        environment = {**self.environment(), "CURL_CA_BUNDLE": str(certificate)}
         self.connector = Recorder(LocalConnector("box", environment=environment))
         self.connectors = Connectors({ConnectionKind.LOCAL: lambda host, connection: self.connector})
 
@@ -314,7 +322,7 @@ class World:
         found = sorted(self.state.rglob("*"))
         return {str(path): (path.lstat().st_mtime, path.lstat().st_ino) for path in found if not _lives(path)}
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         path = f"{self.tools}:{os.environ['PATH']}"
         ours = {"ENGINEHOUSE_STATE": str(self.state), "ENGINEHOUSE_CACHE": str(self.folder / "no-cache"), "PATH": path}
         return {**os.environ, **ours}
@@ -340,7 +348,7 @@ class World:
         key = {"name": "demo", "secrets": s["secrets"], **s["limits"]}
         stack = {
             "enginehouse": 1,
-            "machines": {"box": {"local": {}}},
+            "machines": {"box": self.machine()},
             "deployments": {**self._others(s["front"]), **main, **self._others(s["behind"])},
             "endpoint": {"runs_on": "box", "port": s["port"] or self.port, "keys": [key], "timeouts": s["timeouts"]},
         }

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from enginehouse.connectors import Connectors
-from enginehouse.connectors.base import Held, Result
-from enginehouse.connectors.local import LocalConnector
+from enginehouse.connectors.base import Connector, Held, Result
 from enginehouse.converge import SystemClock
 from enginehouse.converge.lease import Leases
 from enginehouse.errors import Unreachable
@@ -41,7 +40,7 @@ ROOT = Path(__file__).parents[2]
 class Line(Recorder):
     """A connector that can be cut, lose an answer, or lose the script on the machine in the middle of its work."""
 
-    def __init__(self, inner: LocalConnector) -> None:
+    def __init__(self, inner: Connector) -> None:
         super().__init__(inner)
         self.changes = 0
         """Scripts that change something, so far."""
@@ -126,7 +125,7 @@ class FaultyWorld(World):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.line = Line(LocalConnector("box", environment=self._environment()))
+        self.line = Line(self.reach())
         self.connector = self.line
         self.connectors = Connectors({ConnectionKind.LOCAL: lambda host, connection: self.line})
 

@@ -13,7 +13,18 @@ from enginehouse.planner.parts import Connection, ConnectionKind, Part
 Opener = Callable[[str, Connection], Connector]
 """Makes a connector for a host of that name; it connects when it is first used."""
 
-OPENERS: Mapping[ConnectionKind, Opener] = {ConnectionKind.LOCAL: lambda host, _: LocalConnector(host)}
+
+def _over_ssh(host: str, connection: Connection) -> Connector:
+    from enginehouse.connectors.ssh import SshConnector  # takes 0.2 s to import, which a local stack need not wait for
+
+    assert connection.ssh is not None, "the kind says that it is there"
+    return SshConnector(host, connection.ssh)
+
+
+OPENERS: Mapping[ConnectionKind, Opener] = {
+    ConnectionKind.LOCAL: lambda host, _: LocalConnector(host),
+    ConnectionKind.SSH: _over_ssh,
+}
 
 
 class Connectors:

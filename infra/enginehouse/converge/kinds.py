@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from enginehouse.connectors.base import Connector
 from enginehouse.converge import endpoint, gateway, host, proof, replica, symptoms, weights
 from enginehouse.converge.configuration import shown
 from enginehouse.converge.facts import Facts
@@ -27,7 +28,7 @@ class Kind:
     """What the part offers to others, beside what every part does."""
     differences: Callable[[Any, Facts], Mapping[str, object]]
     """Inputs that are different on the machine, beside placed files; what no input stands for is under `DRIFT`."""
-    complaints: Callable[[Any, Facts, Mapping[str, Secret]], tuple[str, ...]]
+    complaints: Callable[[Any, Facts, Connector, Mapping[str, Secret]], tuple[str, ...]]
     """Why the part does not do its work right now."""
     leave: Callable[[Any, Facts], tuple[Step, ...]]
     """What ends the part's programs, before its folder is removed."""
@@ -68,15 +69,17 @@ def _no_steps(part: Part, facts: Facts) -> tuple[Step, ...]:
     return ()
 
 
-def _content(part: Part, facts: Facts, secrets: Mapping[str, Secret]) -> tuple[str, ...]:
+def _content(part: Part, facts: Facts, connector: Connector, secrets: Mapping[str, Secret]) -> tuple[str, ...]:
     return ()
 
 
-def _endpoint_complaints(part: EndpointPart, facts: Facts, secrets: Mapping[str, Secret]) -> tuple[str, ...]:
+def _endpoint_complaints(
+    part: EndpointPart, facts: Facts, connector: Connector, secrets: Mapping[str, Secret]
+) -> tuple[str, ...]:
     """No key is sent while our gateway does not run: somebody else may listen on its port."""
     if not any(process.program.endswith(f"/{GATEWAY}") for process in facts.processes):
         return ("the gateway does not run",)
-    return proof.look(endpoint.without_drained(part, facts), secrets)
+    return proof.look(endpoint.without_drained(part, facts), connector, secrets)
 
 
 KINDS: Mapping[type[Part], Kind] = {
@@ -103,7 +106,7 @@ KINDS: Mapping[type[Part], Kind] = {
         foreseen=replica.foreseen,
         outputs=_replica_outputs,
         differences=symptoms.differences,
-        complaints=lambda part, facts, secrets: symptoms.complaints(part, facts),
+        complaints=lambda part, facts, connector, secrets: symptoms.complaints(part, facts),
         leave=replica.leave,
         stays=_nothing,
     ),

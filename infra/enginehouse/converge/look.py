@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from enginehouse.connectors.base import Connector
 from enginehouse.converge.facts import Facts, parse
 from enginehouse.converge.owner import Claim, check_owner
@@ -23,6 +25,8 @@ def look(part: Part, connector: Connector, machine_id: str | None = None, claim:
     result = connector.run(probe(part), deadline_s=PROBE_S).check(f"{connector.host}: looking at {part.name}")
     facts = parse(result.stdout, part.stack)
     check_state(part.host, facts.state)
+    if facts.manifest:
+        facts = replace(facts, manifest=facts.manifest.reached(part.connection))
     known = machine_id or (facts.manifest.machine if facts.manifest else None)
     if known and facts.machine != known:
         raise WrongMachine(

@@ -9,7 +9,7 @@ from typing import Any
 
 from enginehouse.converge.signed import Signed
 from enginehouse.planner.codec import KINDS, from_plain, kind_of, to_plain
-from enginehouse.planner.parts import Part, Side
+from enginehouse.planner.parts import Connection, Part, Side
 
 FORMAT = 1
 
@@ -50,6 +50,10 @@ class Manifest:
     left: tuple[Left, ...] = ()
     seen: Mapping[str, int] = field(default_factory=dict)
     """Endpoint only: generations of the parts behind it when it was proved."""
+
+    def reached(self, connection: Connection) -> Manifest:
+        """The same, by the way that leads to its machine today: what is written there may have another one."""
+        return replace(self, part=replace(self.part, connection=connection))
 
     def records(self, part: Part) -> bool:
         """Whether this is just that part. How a machine is reached and a former name are not facts of the machine."""

@@ -1,18 +1,18 @@
-"""The endpoint as a client sees it, from where this runs: keys refused and accepted, models listed, real answers."""
+"""The endpoint as a client on its machine sees it: keys refused and accepted, models listed, real answers."""
 
 from __future__ import annotations
 
-import http.client
 import json
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from enginehouse.connectors.base import Connector
 from enginehouse.converge import completion
-from enginehouse.converge.ask import Answer
+from enginehouse.converge.ask import Answer, ask
 from enginehouse.converge.work import Work
-from enginehouse.errors import ConvergeFailed
+from enginehouse.errors import ConnectorError, ConvergeFailed
 from enginehouse.planner.parts import EndpointPart
 from enginehouse.render.symbols import Secret
 
@@ -31,12 +31,14 @@ REFUSALS = ("a request without a key", "a request with a wrong key")
 
 Check = Callable[[], str | None]
 """None, or what is wrong."""
+Asking = Callable[[str, str, Secret | None, dict[str, Any] | None, float], Answer]
+"""Method, path, key, body and deadline to an answer."""
 
 
 def prove(part: EndpointPart, work: Work) -> None:
     """Everything a client relies on. Raises `ConvergeFailed` with one reason for each thing that is wrong."""
     problems = []
-    for what, check in _checks(part, work.context.secrets, thorough=True):
+    for what, check in _checks(part, work.connector, work.context.secrets, thorough=True):
         work.tell(what)
         if problem := _lasting(check, work):
             problems.append(f"{what}: {problem}")
@@ -54,10 +56,10 @@ def _lasting(check: Check, work: Work) -> str | None:
     return problem
 
 
-def look(part: EndpointPart, secrets: Mapping[str, Secret]) -> tuple[str, ...]:
+def look(part: EndpointPart, connector: Connector, secrets: Mapping[str, Secret]) -> tuple[str, ...]:
     """The same proof with one token per model and no stream: what is wrong, as sentences."""
     found: list[str] = []
-    for what, check in _checks(part, secrets, thorough=False):
+    for what, check in _checks(part, connector, secrets, thorough=False):
         if problem := check():
             found.append(f"{what}: {problem}")
             if what in REFUSALS:
@@ -65,20 +67,23 @@ def look(part: EndpointPart, secrets: Mapping[str, Secret]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _checks(part: EndpointPart, secrets: Mapping[str, Secret], *, thorough: bool) -> Iterator[tuple[str, Check]]:
+def _checks(
+    part: EndpointPart, connector: Connector, secrets: Mapping[str, Secret], *, thorough: bool
+) -> Iterator[tuple[str, Check]]:
+    asking = partial(_ask, connector, f"tcp:{urllib.parse.urlsplit(part.url).netloc}")
     if not part.public:
-        yield from zip(REFUSALS, (partial(_is_refused, part.url, key) for key in (None, WRONG_KEY)), strict=True)
+        yield from zip(REFUSALS, (partial(_is_refused, asking, key) for key in (None, WRONG_KEY)), strict=True)
     keys = _keys(part, secrets)
     if not keys:
         yield "a request with a key", lambda: "no key has a value here"
         return
     for name, key in keys.items():
-        yield f"the list of models for {name}", partial(_lists_models, part, key)
+        yield f"the list of models for {name}", partial(_lists_models, part, asking, key)
     key = next(iter(keys.values()))
     for model in part.models:
-        yield f"an answer of {model}", partial(_speaks if thorough else _answers, part.url, key, model)
+        yield f"an answer of {model}", partial(_speaks if thorough else _answers, asking, key, model)
         if thorough:
-            yield f"a stream of {model}", partial(_streams, part.url, key, model)
+            yield f"a stream of {model}", partial(_streams, asking, key, model)
 
 
 def _keys(part: EndpointPart, secrets: Mapping[str, Secret]) -> Mapping[str, Secret | None]:
@@ -88,13 +93,13 @@ def _keys(part: EndpointPart, secrets: Mapping[str, Secret]) -> Mapping[str, Sec
     return {f"{c.name} ({name})": secrets[name] for c in part.clients for name in c.secrets if name in secrets}
 
 
-def _is_refused(url: str, key: Secret | None) -> str | None:
-    answer = _ask(url, "GET", "/v1/models", key, None, REFUSAL_S)
+def _is_refused(asking: Asking, key: Secret | None) -> str | None:
+    answer = asking("GET", "/v1/models", key, None, REFUSAL_S)
     return None if answer.status == 401 else f"expected 401, got {_said(answer)}"
 
 
-def _lists_models(part: EndpointPart, key: Secret | None) -> str | None:
-    answer = _ask(part.url, "GET", "/v1/models", key, None, REFUSAL_S)
+def _lists_models(part: EndpointPart, asking: Asking, key: Secret | None) -> str | None:
+    answer = asking("GET", "/v1/models", key, None, REFUSAL_S)
     if answer.status != 200:
         return f"expected 200, got {_said(answer)}"
     data = answer.json()
@@ -103,11 +108,11 @@ def _lists_models(part: EndpointPart, key: Secret | None) -> str | None:
     return f"it lacks {', '.join(missing)}" if missing else None
 
 
-def _speaks(url: str, key: Secret | None, model: str) -> str | None:
+def _speaks(asking: Asking, key: Secret | None, model: str) -> str | None:
     """Whether an answer is one that a working model may give."""
     wrong: str | None = None
     for tokens in completion.TRIES:
-        answer, said = _complete(url, key, model, tokens)
+        answer, said = _complete(asking, key, model, tokens)
         if said is None:
             return f"expected a completion, got {_said(answer)}"
         wrong = completion.nonsense(said)
@@ -116,21 +121,21 @@ def _speaks(url: str, key: Secret | None, model: str) -> str | None:
     return f"it {wrong}: {_said(answer)}"
 
 
-def _answers(url: str, key: Secret | None, model: str) -> str | None:
+def _answers(asking: Asking, key: Secret | None, model: str) -> str | None:
     """Whether a completion comes; one token is too little to judge what it says."""
-    answer, said = _complete(url, key, model, 1)
+    answer, said = _complete(asking, key, model, 1)
     return None if said is not None else f"expected a completion, got {_said(answer)}"
 
 
-def _complete(url: str, key: Secret | None, model: str, tokens: int) -> tuple[Answer, str | None]:
+def _complete(asking: Asking, key: Secret | None, model: str, tokens: int) -> tuple[Answer, str | None]:
     """The answer and what it says; None if it is no completion."""
-    answer = _ask(url, "POST", completion.PATH, key, completion.request(model, tokens), ANSWER_S)
+    answer = asking("POST", completion.PATH, key, completion.request(model, tokens), ANSWER_S)
     return answer, completion.text(answer.json()) if answer.status == 200 else None
 
 
-def _streams(url: str, key: Secret | None, model: str) -> str | None:
+def _streams(asking: Asking, key: Secret | None, model: str) -> str | None:
     request = completion.request(model, STREAMED_TOKENS, stream=True)
-    answer = _ask(url, "POST", completion.PATH, key, request, ANSWER_S)
+    answer = asking("POST", completion.PATH, key, request, ANSWER_S)
     if answer.status != 200:
         return f"expected a stream, got {_said(answer)}"
     events = [line[6:] for line in answer.body.decode(errors="replace").splitlines() if line.startswith("data: ")]
@@ -140,22 +145,23 @@ def _streams(url: str, key: Secret | None, model: str) -> str | None:
 
 
 def _ask(
-    url: str, method: str, path: str, key: Secret | None, request: dict[str, Any] | None, within_s: float
+    connector: Connector,
+    address: str,
+    method: str,
+    path: str,
+    key: Secret | None,
+    request: dict[str, Any] | None,
+    within_s: float,
 ) -> Answer:
     """One request; a connection that fails is an answer with status 0, whose body says how."""
-    address = urllib.parse.urlsplit(url)
     headers = {"Authorization": f"Bearer {key.reveal()}"} if key else {}
     if request is not None:
         headers["Content-Type"] = "application/json"
-    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=within_s)
+    body = json.dumps(request).encode() if request else None
     try:
-        connection.request(method, path, body=json.dumps(request) if request else None, headers=headers)
-        response = connection.getresponse()
-        return Answer(status=response.status, body=response.read())
-    except (OSError, http.client.HTTPException, ValueError) as err:
-        return Answer(status=0, body=f"no answer ({type(err).__name__})".encode())
-    finally:
-        connection.close()
+        return ask(connector, address, method, path, body=body, headers=headers, deadline_s=within_s)
+    except (ConnectorError, ValueError) as err:
+        return Answer(status=0, body=f"no answer ({type(err.__cause__ or err).__name__})".encode())
 
 
 def _said(answer: Answer) -> str:

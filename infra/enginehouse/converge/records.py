@@ -34,7 +34,8 @@ def history(part: Part, context: Context) -> tuple[Manifest, ...]:
     stands = next((from_json(text) for key, _, text in texts if key == "manifest"), None)
     kept = [from_json(text) for key, _, text in reversed(texts) if key != "manifest"]
     newest = stands.generation if isinstance(stands, Manifest) else math.inf
-    return tuple(copy for copy in kept if isinstance(copy, Manifest) and copy.generation <= newest)
+    found = (copy for copy in kept if isinstance(copy, Manifest) and copy.generation <= newest)
+    return tuple(copy.reached(part.connection) for copy in found)
 
 
 def events(host: HostPart, context: Context) -> tuple[Entry, ...]:

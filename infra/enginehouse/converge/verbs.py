@@ -87,7 +87,7 @@ def converge(
     with work.journal.kept():
         steps = steps_now(part, facts, context.secrets)
         if facts.manifest and not steps.all() and not _claims(context, facts):
-            return _rest(part, context, facts, facts.manifest, steps.reason)
+            return _rest(part, context, connector, facts, facts.manifest, steps.reason)
         check_frozen(part, facts)
         check_room(part, facts)
         lease = context.leases.hold(connector, facts.state, context.run, work.journal.taken_over)
@@ -137,7 +137,8 @@ def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> F
 
 def observe(part: Part, context: Context, *, machine_id: str | None = None) -> Observed | None:
     """Look at `part` without changing anything; None if the machine has none of it. Takes no lease."""
-    facts = look(part, context.connectors.connect(part), machine_id, context.claim)
+    connector = context.connectors.connect(part)
+    facts = look(part, connector, machine_id, context.claim)
     if facts.manifest is None:
         return _unrecorded(part, facts)
     known = facts.manifest.part
@@ -156,7 +157,7 @@ def observe(part: Part, context: Context, *, machine_id: str | None = None) -> O
     return Observed(
         inputs=inputs,
         outputs=_outputs(known, facts.manifest, facts),
-        reasons=kind.complaints(known, facts, context.secrets),
+        reasons=kind.complaints(known, facts, connector, context.secrets),
         frozen=facts.frozen if isinstance(part, HostPart) else None,
         drained=facts.drained,
         hangs=facts.hangs,
@@ -257,9 +258,11 @@ def _gate(
     return nullcontext()
 
 
-def _rest(part: Part, context: Context, facts: Facts, manifest: Manifest, reason: str) -> dict[str, Any]:
+def _rest(
+    part: Part, context: Context, connector: Connector, facts: Facts, manifest: Manifest, reason: str
+) -> dict[str, Any]:
     """Nothing to do. Raises `ConvergeFailed` if the part does not do its work all the same."""
-    if complaints := kind_of(part).complaints(part, facts, context.secrets):
+    if complaints := kind_of(part).complaints(part, facts, connector, context.secrets):
         raise ConvergeFailed(f"{part.name} is as it should be, but does not do its work", reasons=complaints)
     context.progress(part.name, reason)
     return _outputs(part, manifest, facts)

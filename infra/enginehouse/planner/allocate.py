@@ -14,7 +14,7 @@ from itertools import islice
 from enginehouse.planner.parts import Side
 from enginehouse.spec.lock import FORMAT, Lock, LockedGateway, LockedPorts, LockedReplica
 from enginehouse.spec.model import Spec
-from enginehouse.spec.names import replica_name, replica_names
+from enginehouse.spec.names import host_of, replica_name, replica_names
 
 FIRST_PORT = 20000
 """Below Linux' ephemeral range, so that no outgoing connection takes an engine's port (from 32768, ip(7))."""
@@ -69,9 +69,9 @@ def block(stack: str) -> range:
 def _replicas(spec: Spec) -> Iterator[tuple[str, str | None]]:
     """Each replica's name with its former one, in the order of the file."""
     for name, deployment in spec.deployments.items():
-        for index, replica in enumerate(replica_names(name, deployment)):
-            former = deployment.renamed_from
-            yield replica, replica_name(former, deployment.runs_on, index) if former else None
+        host, former = host_of(spec, deployment.runs_on), deployment.renamed_from
+        for index, replica in enumerate(replica_names(spec, name)):
+            yield replica, replica_name(former, host, index) if former else None
 
 
 def _claims(lock: Lock, replicas: Mapping[str, str | None]) -> Iterator[tuple[str, tuple[int, ...]]]:

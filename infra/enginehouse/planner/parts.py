@@ -33,6 +33,34 @@ class Side(StrEnum):
 
 class ConnectionKind(StrEnum):
     LOCAL = "local"
+    SSH = "ssh"
+
+
+class Become(StrEnum):
+    """How scripts get the rights of root."""
+
+    SUDO = "sudo"
+
+
+class HostKeys(StrEnum):
+    """What is done about a host key that is not known yet."""
+
+    VERIFY = "verify"
+    ACCEPT_NEW = "accept-new"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ssh:
+    """What the stack says about the way to a machine; OpenSSH's own configuration says the rest."""
+
+    address: str
+    port: int | None = None
+    user: str | None = None
+    key_file: str | None = None
+    """As it is written, so the same for everybody: `~/` is filled in where it is used."""
+    jump: str | None = None
+    become: Become | None = None
+    host_keys: HostKeys = HostKeys.VERIFY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +68,7 @@ class Connection:
     """How a host is reached. Never part of a digest: reaching a machine another way changes nothing on it."""
 
     kind: ConnectionKind
+    ssh: Ssh | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

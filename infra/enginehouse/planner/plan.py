@@ -25,24 +25,26 @@ from enginehouse.planner.parts import (
     Server,
     Share,
     Side,
+    Ssh,
     WeightsPart,
 )
 from enginehouse.render.symbols import literal
 from enginehouse.spec.lock import Lock
 from enginehouse.spec.model import Deployment, Spec
 from enginehouse.spec.model import Route as WrittenRoute
-from enginehouse.spec.names import ENDPOINT, gateway_name, replica_name, replica_names, weights_name
+from enginehouse.spec.names import ENDPOINT, gateway_name, host_of, replica_name, replica_names, weights_name
 
 REQUIRED_TOOLS: Mapping[str, str] = {"haproxy": "2.6", "supervisord": "4.2", "curl": "7.64", "flock": "2.34"}
 """Lowest versions that were tried or whose used features are documented: HAProxy 2.6 and supervisor 4.2 are
 Debian 12's, curl 7.64 Debian 10's, flock (util-linux) 2.34 Ubuntu 20.04's."""
 
-_LOCAL = Connection(kind=ConnectionKind.LOCAL)
+SSH_TOOLS: Mapping[str, str] = {"socat": "1.7"}
+"""Needed beside them on a machine reached over SSH, to get to unix sockets there; 1.7.4 is Debian 12's."""
 
 
 def plan(spec: Spec, lock: Lock) -> Plan:
     """The plan of a valid spec and lock (no diagnostics of severity error)."""
-    names = {name: replica_names(name, deployment) for name, deployment in spec.deployments.items()}
+    names = {name: replica_names(spec, name) for name in spec.deployments}
     ports = allocate(spec, lock)
     gateway = _gateway(spec, names, ports)
     weights = tuple(_weights(spec, name, deployment) for name, deployment in spec.deployments.items())
@@ -54,7 +56,7 @@ def plan(spec: Spec, lock: Lock) -> Plan:
     return Plan(
         stack=spec.name,
         description=spec.description,
-        hosts=tuple(_host(spec, machine) for machine in spec.machines),
+        hosts=tuple(_host(spec, group) for group in spec.machines),
         weights=weights,
         replicas=replicas,
         gateway=replace(gateway, files=gateway_files(gateway)),
@@ -62,21 +64,43 @@ def plan(spec: Spec, lock: Lock) -> Plan:
     )
 
 
-def _host(spec: Spec, machine: str) -> HostPart:
-    return HostPart(name=machine, stack=spec.name, host=machine, connection=_LOCAL, tools=REQUIRED_TOOLS)
+def _host(spec: Spec, group: str) -> HostPart:
+    name, connection = host_of(spec, group), _connection(spec, group)
+    tools = {**REQUIRED_TOOLS, **(SSH_TOOLS if connection.ssh else {})}
+    return HostPart(name=name, stack=spec.name, host=name, connection=connection, tools=tools)
+
+
+def _connection(spec: Spec, group: str) -> Connection:
+    """How the group's host is reached."""
+    ssh = spec.machines[group].ssh
+    if ssh is None:
+        return Connection(kind=ConnectionKind.LOCAL)
+    name, host = next(iter(ssh.hosts.items()))
+    return Connection(
+        kind=ConnectionKind.SSH,
+        ssh=Ssh(
+            address=host.address or name,
+            port=host.port,
+            user=ssh.user,
+            key_file=ssh.key_file,
+            jump=ssh.jump,
+            become=ssh.become,
+            host_keys=ssh.host_keys,
+        ),
+    )
 
 
 def _weights(spec: Spec, name: str, deployment: Deployment) -> WeightsPart:
-    model = deployment.model
+    model, host = deployment.model, host_of(spec, deployment.runs_on)
     scheme, _, location = model.source.partition("://")
     file_name = location.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
     stored = f"@{{state}}/weights/{model.sha256[:16]}/{literal(file_name)}"
     return WeightsPart(
-        name=weights_name(name, deployment.runs_on),
+        name=weights_name(name, host),
         stack=spec.name,
-        host=deployment.runs_on,
-        connection=_LOCAL,
-        renamed_from=weights_name(former, deployment.runs_on) if (former := deployment.renamed_from) else None,
+        host=host,
+        connection=_connection(spec, deployment.runs_on),
+        renamed_from=weights_name(former, host) if (former := deployment.renamed_from) else None,
         source=model.source,
         sha256=model.sha256,
         file_name=file_name,
@@ -88,14 +112,14 @@ def _replica(
     spec: Spec, deployment_name: str, index: int, name: str, ports: Allocation, gateway: GatewayPart
 ) -> ReplicaPart:
     deployment = _without_symbols(spec.deployments[deployment_name])
-    engine = engines()[deployment.engine]
+    engine, host = engines()[deployment.engine], host_of(spec, deployment.runs_on)
     path = _weights(spec, deployment_name, deployment).path
     return ReplicaPart(
         name=name,
         stack=spec.name,
-        host=deployment.runs_on,
-        connection=_LOCAL,
-        renamed_from=replica_name(former, deployment.runs_on, index) if (former := deployment.renamed_from) else None,
+        host=host,
+        connection=_connection(spec, deployment.runs_on),
+        renamed_from=replica_name(former, host, index) if (former := deployment.renamed_from) else None,
         deployment=deployment_name,
         index=index,
         engine=engine.name,
@@ -136,12 +160,12 @@ def _link(gateway: GatewayPart, deployment: str, replica: str) -> GatewayLink:
 
 
 def _gateway(spec: Spec, names: Mapping[str, tuple[str, ...]], ports: Allocation) -> GatewayPart:
-    endpoint = spec.endpoint
+    endpoint, host = spec.endpoint, host_of(spec, spec.endpoint.runs_on)
     return GatewayPart(
-        name=gateway_name(endpoint.runs_on),
+        name=gateway_name(host),
         stack=spec.name,
-        host=endpoint.runs_on,
-        connection=_LOCAL,
+        host=host,
+        connection=_connection(spec, endpoint.runs_on),
         address=endpoint.hostname,
         port=endpoint.port,
         metrics_port=ports.metrics_port,
@@ -208,7 +232,7 @@ def _endpoint(spec: Spec, gateway: GatewayPart, replicas: tuple[ReplicaPart, ...
         name=ENDPOINT,
         stack=spec.name,
         host=gateway.host,
-        connection=_LOCAL,
+        connection=gateway.connection,
         url=f"http://{address}:{gateway.port}",
         models=tuple(route.names[0] for route in gateway.routes),
         aliases=tuple(name for route in gateway.routes for name in route.names[1:]),

@@ -26,7 +26,6 @@ from enginehouse.errors import (
     CommandFailed,
     ConnectorError,
     ConvergeFailed,
-    DeadlineExceeded,
     EnginehouseError,
     LeaseHeld,
     Owned,
@@ -42,7 +41,7 @@ from enginehouse.render.symbols import Secret
 BESIDE = ("secrets", "machine_id", "owner", "generations")
 """Inputs that are no part's own; the text above says what they are for."""
 _HOST = "host"
-STOPPED_MIDWAY = (ConvergeFailed, CommandFailed, DeadlineExceeded, Cancelled)
+STOPPED_MIDWAY = (ConvergeFailed, CommandFailed, ConnectorError, Cancelled)
 """Errors that may leave something of the part on the machine, so that the part must stay in the state."""
 
 

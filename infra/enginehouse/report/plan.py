@@ -11,6 +11,7 @@ from enginehouse.planner.digests import restart_digest
 from enginehouse.planner.parts import (
     Backend,
     Client,
+    Connection,
     EndpointPart,
     File,
     GatewayPart,
@@ -82,7 +83,7 @@ def _part(part: Part) -> Iterator[Line]:
 
 
 def _entries(part: Part) -> Iterator[Entry]:
-    yield "on", f"{part.host} ({part.connection.kind.value})"
+    yield "on", f"{part.host} ({_way(part.connection)})"
     if part.renamed_from:
         yield "renamed from", part.renamed_from
     match part:
@@ -96,6 +97,17 @@ def _entries(part: Part) -> Iterator[Entry]:
             yield from _gateway(part)
         case EndpointPart():
             yield from _endpoint(part)
+
+
+def _way(connection: Connection) -> str:
+    """How the machine is reached, as far as the stack says."""
+    if connection.ssh is None:
+        return connection.kind.value
+    ssh = connection.ssh
+    user = f"{ssh.user}@" if ssh.user else ""
+    port = f" port {ssh.port}" if ssh.port else ""
+    jump = f" through {ssh.jump}" if ssh.jump else ""
+    return f"ssh {user}{ssh.address}{port}{jump}" + (f", as root by {ssh.become.value}" if ssh.become else "")
 
 
 def _host(part: HostPart) -> Iterator[Entry]:

@@ -45,6 +45,7 @@ class _Build:
 
     def value(self, kind: Any, data: Any, path: KeyPath, example: Any) -> Any:
         """A value of type `kind`. `example` is one of the same type, for entries that are lost."""
+        kind = _given(kind)
         origin, arguments = typing.get_origin(kind), typing.get_args(kind)
         if is_dataclass(kind) and isinstance(kind, type):
             return self.instance(kind, data, path)
@@ -62,6 +63,13 @@ class _Build:
         if path in self.lost:
             return _Build(frozenset()).value(kind, example, path, example)
         return self.value(kind, data, path, example)
+
+
+def _given(kind: Any) -> Any:
+    """What an optional key holds if it is given."""
+    choices = typing.get_args(kind)
+    others = [choice for choice in choices if choice is not type(None)]
+    return others[0] if len(others) == 1 and len(choices) == 2 and type(None) in choices else kind
 
 
 @cache

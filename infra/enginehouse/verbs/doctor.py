@@ -23,7 +23,7 @@ from enginehouse.verbs.ports import endpoint_port
 from enginehouse.verbs.programs import look, numbers
 
 PYTHON = "3.11"
-PACKAGES = ("pulumi", "grpcio", "protobuf", "pyyaml", "jsonschema", "jinja2", "fabric", "rich")
+PACKAGES = ("pulumi", "grpcio", "protobuf", "pyyaml", "jsonschema", "jinja2", "fabric", "paramiko", "rich")
 """What the package depends on; a test compares it with pyproject.toml."""
 FREE_GIB = 5
 """Room for what `make setup` builds, and a small model."""

@@ -7,15 +7,16 @@ import os
 import socket
 
 from enginehouse.converge import Context, observe
+from enginehouse.converge.look import look
 from enginehouse.errors import EnginehouseError
-from enginehouse.planner.parts import GatewayPart, Plan
+from enginehouse.planner.parts import ConnectionKind, GatewayPart, Plan
 from enginehouse.report.doctor import Finding, Health
 
 
 def endpoint_port(plan: Plan, context: Context) -> Finding:
     """The endpoint's port: free, in use by this very stack, or in use by something else."""
     gateway = plan.gateway
-    problem = _problem(gateway)
+    problem = _problem(gateway) if gateway.connection.kind is ConnectionKind.LOCAL else _problem_there(gateway, context)
     if problem and _serves(gateway, context):
         return _finding(plan, Health.OK, "in use by this stack")
     return _finding(plan, Health.WRONG if problem else Health.OK, problem or "free")
@@ -43,6 +44,15 @@ def _problem(gateway: GatewayPart) -> str | None:
         except OSError as error:
             return "in use" if error.errno == errno.EADDRINUSE else os.strerror(error.errno or 0)
     return None
+
+
+def _problem_there(gateway: GatewayPart, context: Context) -> str | None:
+    """The same for another machine, by what listens there."""
+    try:
+        listener = look(gateway, context.connectors.connect(gateway)).listeners.get(gateway.port)
+    except EnginehouseError as error:
+        return f"not known: {error}"
+    return f"in use by {listener}" if listener else None
 
 
 def _serves(gateway: GatewayPart, context: Context) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from enginehouse.planner.codec import from_plain, kind_of, to_plain
 from enginehouse.planner.digests import digest, release_id, restart_digest
-from enginehouse.planner.parts import File, OnChange, Plan
+from enginehouse.planner.parts import Connection, ConnectionKind, File, OnChange, Plan, Ssh
 from enginehouse.planner.plan import plan
 from enginehouse.render.symbols import names
 from enginehouse.spec import load_text
@@ -118,3 +118,30 @@ def test_the_plan_of_a_stack_is_as_recorded(pytestconfig: pytest.Config) -> None
     if pytestconfig.getoption("--update-golden"):
         expected.write_text(actual)
     assert actual == expected.read_text()
+
+
+def test_a_machine_over_ssh_gives_its_parts_its_own_name() -> None:
+    """The group's name is in no part; the way there is as it is written, and is in no digest."""
+    way = "rack: {ssh: {user: ops, key_file: ~/.ssh/ops, hosts: {gpu-1: {address: 10.1.0.11}}}}"
+    over = planned(STACK.replace("box: {local: {}}", way).replace("runs_on: box", "runs_on: rack"))
+    assert [part.name for part in over.parts()] == [
+        "gpu-1",
+        "chat-weights-gpu-1",
+        "chat-gpu-1-0",
+        "chat-gpu-1-1",
+        "gateway-gpu-1",
+        "endpoint",
+    ]
+    assert {part.host for part in over.parts()} == {"gpu-1"}
+    assert {part.connection for part in over.parts()} == {
+        Connection(kind=ConnectionKind.SSH, ssh=Ssh(address="10.1.0.11", user="ops", key_file="~/.ssh/ops"))
+    }
+    assert over.hosts[0].tools.keys() - planned().hosts[0].tools.keys() == {"socat"}
+    assert release_id(over.replicas[0]) == release_id(planned().replicas[0])
+    assert all(from_plain(type(part), to_plain(part)) == part for part in over.parts())
+
+
+def test_a_host_without_an_address_is_reached_by_its_name() -> None:
+    """As `ssh gpu-1` would."""
+    text = STACK.replace("box: {local: {}}", "box: {ssh: {hosts: {gpu-1: {}}}}")
+    assert planned(text).gateway.connection.ssh == Ssh(address="gpu-1")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from enginehouse.converge.wire import short_digest
 from enginehouse.engines.base import Args
 from enginehouse.planner.codec import kind_of
-from enginehouse.planner.parts import Plan
+from enginehouse.planner.parts import Become, Connection, ConnectionKind, Plan, Ssh
 from enginehouse.report.lines import as_text
 from enginehouse.report.plan import args_text, plan_text
 from enginehouse.spec.lock import NOTHING_LOCKED, Lock, LockedGateway, LockedPorts, LockedReplica
@@ -83,3 +83,11 @@ def test_a_changed_argument_changes_the_restart_digest_and_its_own_line_only() -
     changed = shown(replace(PLAN, replicas=(replace(REPLICA, args={**REPLICA.args, "ctx-size": "8192"}),)))
     different = [(a, b) for a, b in zip(shown().splitlines(), changed.splitlines(), strict=True) if a != b]
     assert [a.split()[0] for a, _ in different] == ["--ctx-size", "restart"]
+
+
+def test_the_way_to_a_machine_is_said_as_far_as_the_stack_says_it() -> None:
+    """Address, and what else is given."""
+    short, long = Ssh(address="gpu-1"), Ssh(address="10.1.0.11", port=2222, user="ops", jump="b", become=Become.SUDO)
+    for ssh, said in {short: "ssh gpu-1", long: "ssh ops@10.1.0.11 port 2222 through b, as root by sudo"}.items():
+        gateway = replace(GATEWAY, connection=Connection(kind=ConnectionKind.SSH, ssh=ssh))
+        assert f"{gateway.host} ({said})" in shown(replace(PLAN, gateway=gateway))

@@ -16,6 +16,7 @@ def check(spec: Spec, _: Source) -> Iterator[Problem]:
     yield from _unknown(spec)
     yield from _unused(spec)
     yield from _same_twice(spec)
+    yield from _several_hosts(spec)
     yield from _other_machine(spec)
 
 
@@ -54,7 +55,7 @@ def _unused(spec: Spec) -> Iterator[Problem]:
 
 
 def _same_twice(spec: Spec) -> Iterator[Problem]:
-    first, *others = spec.machines
+    first, *others = [group for group, machine in spec.machines.items() if machine.local] or [""]
     for group in others:
         yield Problem(
             path=("machines", group),
@@ -64,6 +65,20 @@ def _same_twice(spec: Spec) -> Iterator[Problem]:
             hint="`local` is always the machine this command runs on: one group is enough",
             related=((("machines", first), "the first group of this machine"),),
         )
+
+
+def _several_hosts(spec: Spec) -> Iterator[Problem]:
+    for group, machine in spec.machines.items():
+        if machine.ssh and len(machine.ssh.hosts) > 1:
+            first, *others = machine.ssh.hosts
+            yield Problem(
+                path=("machines", group, "ssh", "hosts", others[0]),
+                on_key=True,
+                code=Code.SEVERAL_HOSTS,
+                summary=f"machine group {shown(group)} has {len(machine.ssh.hosts)} hosts, and a stack has one so far",
+                hint="give each machine a stack file of its own; several in one are not supported yet",
+                related=((("machines", group, "ssh", "hosts", first), "the first one"),),
+            )
 
 
 def _other_machine(spec: Spec) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from enginehouse.spec.codes import Code
 from enginehouse.spec.model import Spec
-from enginehouse.spec.names import part_names
+from enginehouse.spec.names import host_names, part_names
 from enginehouse.spec.problems import Problem, shown
 from enginehouse.spec.source import KeyPath, Source
 
@@ -22,11 +22,11 @@ def check(spec: Spec, _: Source) -> Iterator[Problem]:
 
 
 def _too_long(spec: Spec) -> Iterator[Problem]:
-    for machine in spec.machines:
+    for machine, path in host_names(spec):
         length = len(spec.name) + len(machine)
         if length > MOST_TOGETHER:
             yield Problem(
-                path=("machines", machine),
+                path=path,
                 on_key=True,
                 code=Code.NAMES_TOO_LONG,
                 summary=f"stack {shown(spec.name)} and machine {shown(machine)} have {length} letters together",

@@ -1,0 +1,282 @@
+"""A machine over SSH as a connector."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+import paramiko
+
+from enginehouse.connectors.base import TAIL_LINES, Held, Result
+from enginehouse.connectors.ssh import command
+from enginehouse.connectors.ssh.held import SshHeld
+from enginehouse.connectors.ssh.link import BROKEN, Link, connect
+from enginehouse.connectors.ssh.links import Links
+from enginehouse.connectors.ssh.marked import Marked
+from enginehouse.connectors.ssh.relay import READ_BYTES, as_socket
+from enginehouse.connectors.ssh.session import BROKE_OFF, Session
+from enginehouse.connectors.ssh.settings import route
+from enginehouse.errors import Cancelled, CommandFailed, DeadlineExceeded, EnginehouseError, Unreachable
+from enginehouse.planner.parts import Become, HostKeys, Ssh
+
+END_S = 10.0
+"""For ending what runs on a machine: SIGTERM, the grace, SIGKILL, and the way there and back."""
+
+
+class SshConnector:
+    """See `connectors.base.Connector` for what the methods promise. Connects when it is first used.
+
+    `on_line` is called, and `stdin` is read, in the thread that called `run`. What runs when the connection breaks is
+    ended on the machine by its keeper; the call raises `Unreachable`. Unix sockets need `socat` on the machine.
+    """
+
+    def __init__(self, host: str, ssh: Ssh) -> None:
+        self._host = host
+        self._ssh = ssh
+        self._command = command.SUDO if ssh.become is Become.SUDO else command.PLAIN
+        self._closed = threading.Event()
+        self._links = Links(host, self._connect, self._refuse_if_closed)
+        self._lock = threading.Lock()
+        self._running = 0
+        self._held: tuple[SshHeld, ...] = ()
+
+    @property
+    def host(self) -> str:
+        return self._host
+
+    def run(
+        self,
+        script: str,
+        *,
+        stdin: Iterable[bytes] = (),
+        deadline_s: float,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Result:
+        ends = time.monotonic() + deadline_s
+
+        def check() -> None:
+            self._refuse_if_closed()
+            if time.monotonic() >= ends:
+                raise self._too_slow(deadline_s, session.tail(TAIL_LINES))
+
+        with self._counted(), self._links.session(deadline_s) as channel:
+            session = self._session(channel, script, stdin, check=check, on_line=on_line)
+            with self._ended_on_error(session):
+                result = session.run()
+                self._refuse_if_closed()
+        return result
+
+    def dial(self, address: str, *, deadline_s: float) -> socket.socket:
+        self._refuse_if_closed()
+        kind, _, where = address.partition(":")
+        if kind == "unix":
+            return self._dial_unix(address, where, deadline_s)
+        name, _, port = where.rpartition(":")
+        if kind != "tcp" or not port.isdecimal():
+            raise ValueError(f"not an address: {address!r}; write tcp:HOST:PORT or unix:PATH")
+        transport = self._links.transport(deadline_s)
+        try:
+            channel = transport.open_channel(
+                "direct-tcpip", (name.strip("[]"), int(port)), ("127.0.0.1", 0), timeout=deadline_s
+            )
+        except paramiko.ChannelException as error:
+            if error.code == 1:
+                raise Unreachable(f"{self._host}: sshd forwards nothing; it needs `AllowTcpForwarding local`") from None
+            raise Unreachable(f"nothing answers at {address}") from error
+        except BROKEN as error:
+            broken = f"nothing answers at {address}" if transport.is_active() else f"{self._host}: {BROKE_OFF}"
+            raise Unreachable(broken) from error
+        return as_socket(channel, timeout_s=deadline_s)
+
+    def hold(self, script: str, *, deadline_s: float) -> Held:
+        slot = contextlib.ExitStack()
+        channel = slot.enter_context(self._links.session(deadline_s))
+        with contextlib.ExitStack() as undo:
+            undo.push(slot)
+
+            def session(hear: Callable[[str], None]) -> Session:
+                return self._session(channel, script, check=_never, on_line=hear, keep_stdin_open=True)
+
+            held = SshHeld(session, end=self._end, after=slot.close)
+            undo.pop_all()
+        if not held.spoke(deadline_s):
+            silent = self._never_spoke(held, deadline_s)
+            held.stop()
+            self._refuse_if_closed()
+            raise silent
+        with self._lock:
+            self._held = (*(other for other in self._held if other.alive()), held)
+        if self._closed.is_set():
+            held.release()
+        self._refuse_if_closed()
+        return held
+
+    def close(self) -> None:
+        """What runs is ended by the threads that run it, within the time of `ended_on_error`."""
+        self._closed.set()
+        with self._lock:
+            held = self._held
+        by = time.monotonic() + END_S
+        while self._running and time.monotonic() < by:
+            time.sleep(0.02)
+        for script in held:
+            script.release()
+        self._links.close()
+
+    def _connect(self) -> Link:
+        accept_new = self._ssh.host_keys is HostKeys.ACCEPT_NEW
+        return connect(self._host, route(self._host, self._ssh), accept_new=accept_new)
+
+    def _session(
+        self,
+        channel: paramiko.Channel,
+        script: str,
+        stdin: Iterable[bytes] = (),
+        *,
+        check: Callable[[], None],
+        on_line: Callable[[str], None] | None = None,
+        keep_stdin_open: bool = False,
+    ) -> Session:
+        return Session(
+            channel,
+            self._command,
+            script,
+            stdin,
+            about=self._about,
+            check=check,
+            on_line=on_line,
+            keep_stdin_open=keep_stdin_open,
+        )
+
+    def _about(self, what: str) -> str:
+        """A sentence about a start that failed, with what may be the matter."""
+        user = self._ssh.user or "the user"
+        if not what.startswith("no shell"):
+            return f"{self._host}: {what}"
+        if self._ssh.become is Become.SUDO:
+            return (
+                f"{self._host}: {what}; `become: sudo` needs sudo without a password: "
+                f"a line such as `{user} ALL=(ALL) NOPASSWD: ALL` in a file of /etc/sudoers.d"
+            )
+        return f"{self._host}: {what}; {user} needs a login shell that runs commands, and a key without `command=`"
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    @contextlib.contextmanager
+    def _ended_on_error(self, session: Session) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._end(session)
+            raise
+
+    def _end(self, session: Session) -> None:
+        """End what still runs on the machine. If the connection is gone, the keeper there does it."""
+        group = session.wait_for_group(END_S / 5)
+        if session.ended or group is None:
+            return
+        by = time.monotonic() + END_S
+
+        def check() -> None:
+            if time.monotonic() >= by:
+                raise DeadlineExceeded(f"{self._host}: ending a script took too long")
+
+        try:
+            with contextlib.closing(_one_more(session.transport(), check)) as channel:
+                self._session(channel, command.ending(group), check=check).run()
+        except (EnginehouseError, *BROKEN):
+            session.transport().close()
+
+    def _dial_unix(self, address: str, path: str, deadline_s: float) -> socket.socket:
+        """Through `socat`, also because only it can be run with `sudo`."""
+        slot = contextlib.ExitStack()
+        channel = slot.enter_context(self._links.session(deadline_s))
+        with contextlib.ExitStack() as undo:
+            undo.push(slot)
+            relayed = _Relayed(channel, self._command, path)
+            try:
+                opened = relayed.open(deadline_s)
+            except TimeoutError:
+                raise DeadlineExceeded(f"{self._host}: {address} did not open within {deadline_s:g} s") from None
+            except BROKEN as error:
+                raise Unreachable(f"{self._host}: {BROKE_OFF}") from error
+            if not opened:
+                raise Unreachable(f"nothing answers at {address}")
+            undo.pop_all()
+        return as_socket(channel, timeout_s=deadline_s, received=relayed.take, over=relayed.over, closed=slot.close)
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed.is_set():
+            raise Cancelled(f"{self._host}: stopped")
+
+    def _never_spoke(self, held: SshHeld, deadline_s: float) -> Exception:
+        if held.error is not None:
+            return held.error
+        if held.result is None:
+            return self._too_slow(deadline_s, ())
+        lines = held.result.stderr.splitlines()[-TAIL_LINES:]
+        return CommandFailed(f"{self._host}: a script that was to stay ended at once", held.result.returncode, lines)
+
+    def _too_slow(self, deadline_s: float, tail: tuple[str, ...]) -> DeadlineExceeded:
+        return DeadlineExceeded(f"{self._host}: a script took longer than {deadline_s:g} s", tail=tail)
+
+
+class _Relayed:
+    """A script's streams as those of a unix socket."""
+
+    def __init__(self, channel: paramiko.Channel, shell: str, path: str) -> None:
+        self._channel = channel
+        self._shell = shell
+        self._sent = command.pack(command.unix_relay(path), secrets.token_hex(16))
+        self._got, self._notes = bytearray(), bytearray()
+        self._out = Marked(self._sent.mark, self._got.extend)
+        self._err = Marked(self._sent.mark, self._notes.extend)
+
+    def open(self, deadline_s: float) -> bool:
+        """Whether somebody listens there."""
+        self._channel.settimeout(deadline_s)
+        self._channel.exec_command(self._shell)
+        self._channel.sendall(self._sent.head)
+        while command.RELAY_OPEN not in self._notes:
+            if self._err.ended is not None or not (data := self._channel.recv_stderr(READ_BYTES)):
+                return False
+            self._err.add(data)
+        return True
+
+    def take(self, data: bytes) -> bytes:
+        """What came from the socket."""
+        self._out.add(data)
+        got = bytes(self._got)
+        self._got.clear()
+        return got
+
+    def over(self) -> bool:
+        return self._out.ended is not None
+
+
+def _one_more(transport: paramiko.Transport, check: Callable[[], None]) -> paramiko.Channel:
+    """A session that is not counted: sshd lets more run than we do, or does when another one has ended."""
+    while True:
+        check()
+        try:
+            return transport.open_session(timeout=END_S)
+        except paramiko.SSHException:
+            if not transport.is_active():
+                raise
+            time.sleep(0.1)
+
+
+def _never() -> None:
+    """A held script has no deadline; its holder ends it."""

@@ -1,0 +1,173 @@
+"""One script on a machine: its bytes over a channel, all streams at once, in one thread."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import select
+import socket
+import time
+from collections.abc import Callable, Iterable
+
+import paramiko
+
+from enginehouse.connectors.base import Result
+from enginehouse.connectors.output import Lines, Tail
+from enginehouse.connectors.ssh.command import pack
+from enginehouse.connectors.ssh.link import BROKEN
+from enginehouse.connectors.ssh.marked import Marked
+from enginehouse.errors import Unreachable
+
+READ_BYTES = 64 * 2**10
+SEND_BYTES = 32 * 2**10
+"""What paramiko puts into one packet."""
+TICK_S = 0.1
+"""How often the deadline and the wish to stop are looked at while nothing moves."""
+FEED_S = 0.02
+"""How long a full window is waited for before outputs are looked at again."""
+STATUS_S = 2.0
+"""How long after the end of its output a command's exit code may come."""
+BROKE_OFF = "the connection broke off"
+KILLED = 137
+"""The code of a script whose shell was killed, as a shell would say it (128 + SIGKILL)."""
+
+
+class Session:
+    """`check` is called between moves and ends it by raising; `about` says whose words a failed start is told in."""
+
+    def __init__(
+        self,
+        channel: paramiko.Channel,
+        command: str,
+        script: str,
+        stdin: Iterable[bytes] = (),
+        *,
+        about: Callable[[str], str],
+        check: Callable[[], None],
+        on_line: Callable[[str], None] | None = None,
+        keep_stdin_open: bool = False,
+    ) -> None:
+        self._channel = channel
+        self._command = command
+        self._about = about
+        self._check = check
+        self._chunks = iter(stdin)
+        self._keep_stdin_open = keep_stdin_open
+        self._feeding = True
+        self._lines = Lines(on_line) if on_line else None
+        self._out_tail, self._err_tail = Tail(), Tail()
+        sent = pack(script, secrets.token_hex(16))
+        self._pending = memoryview(sent.head)
+        self._out, self._err = Marked(sent.mark, self._take_out), Marked(sent.mark, self._err_tail.add)
+
+    @property
+    def group(self) -> int | None:
+        """The process group on the machine; None before it has told."""
+        return int(self._out.begun) if self._out.begun else None
+
+    @property
+    def ended(self) -> bool:
+        return self._out.ended is not None and self._err.ended is not None
+
+    def transport(self) -> paramiko.Transport:
+        return self._channel.get_transport()
+
+    def wait_for_group(self, timeout_s: float) -> int | None:
+        """The process group, waited for: a script that has just begun must not be taken for one that never did."""
+        until = time.monotonic() + timeout_s
+        while self.group is None and not self._is_over() and time.monotonic() < until:
+            if not self._drain():
+                select.select([self._channel], [], [], FEED_S)
+        return self.group
+
+    def tail(self, lines: int) -> tuple[str, ...]:
+        """The last lines of both streams so far."""
+        return tuple([*self._out_tail.text().splitlines(), *self._err_tail.text().splitlines()][-lines:])
+
+    def run(self) -> Result:
+        """Serve the script until it ends. Raises `Unreachable` if it can't start or the connection breaks."""
+        try:
+            self._channel.exec_command(self._command)
+        except BROKEN:
+            raise Unreachable(self._about(BROKE_OFF)) from None
+        while not self.ended and not self._is_over():
+            self._check()
+            if not self._drain():
+                self._feed() if self._feeding else select.select([self._channel], [], [], TICK_S)
+        return self._result()
+
+    def send(self, data: bytes) -> None:
+        """Give a script whose stdin was kept open some of it, and then the end."""
+        with contextlib.suppress(*BROKEN):
+            self._channel.settimeout(TICK_S * 10)
+            self._channel.sendall(data)
+            self._channel.shutdown_write()
+
+    def abandon(self) -> None:
+        """Close the channel; whoever is in `run` comes back."""
+        self._channel.close()
+
+    def _is_over(self) -> bool:
+        """Whether nothing more will come, marks or not."""
+        over = self._channel.closed or self._channel.eof_received
+        return over and not self._channel.recv_ready() and not self._channel.recv_stderr_ready()
+
+    def _drain(self) -> bool:
+        """Take what has come; whether anything had."""
+        moved = False
+        if self._channel.recv_ready():
+            self._out.add(self._channel.recv(READ_BYTES))
+            moved = True
+        if self._channel.recv_stderr_ready():
+            self._err.add(self._channel.recv_stderr(READ_BYTES))
+            moved = True
+        return moved
+
+    def _feed(self) -> None:
+        """Send what the window takes, and get the next chunk at once: we know of the end before the script does."""
+        self._channel.settimeout(FEED_S)
+        try:
+            sent = self._channel.send(bytes(self._pending[:SEND_BYTES]))
+        except socket.timeout:  # noqa: UP041 - paramiko's word for a full window
+            return
+        except BROKEN:  # the script needs no more; its exit code says whether that is well
+            self._feeding = False
+            return
+        self._pending = self._pending[sent:]
+        if not self._pending and not self._next_chunk():
+            self._feeding = False
+            if not self._keep_stdin_open:
+                with contextlib.suppress(*BROKEN):
+                    self._channel.shutdown_write()
+
+    def _next_chunk(self) -> bool:
+        """Make the next chunk that has bytes the pending one; False if there is none."""
+        chunk = next(filter(None, self._chunks), b"")
+        self._pending = memoryview(chunk)
+        return bool(chunk)
+
+    def _take_out(self, data: bytes) -> None:
+        self._out_tail.add(data)
+        if self._lines:
+            self._lines.add(data)
+
+    def _result(self) -> Result:
+        if self._out.begun is None:
+            raise Unreachable(self._about(self._why_not_begun()))
+        if not self.ended:
+            if not self._channel.get_transport().is_active():
+                raise Unreachable(self._about(BROKE_OFF))
+            self._out.finish()
+            self._err.finish()
+        if self._lines:
+            self._lines.end()
+        code = int(self._out.ended) if self._out.ended else KILLED
+        return Result(returncode=code, stdout=self._out_tail.text(), stderr=self._err_tail.text())
+
+    def _why_not_begun(self) -> str:
+        if not self._channel.get_transport().is_active():
+            return BROKE_OFF
+        said = [line for line in f"{self._err.before}\n{self._out.before}".splitlines() if line.strip()]
+        code = self._channel.exit_status if self._channel.status_event.wait(STATUS_S) else "none"
+        words = f'it said "{said[0].strip()[:200]}"' if said else "it said nothing"
+        return f"no shell started: {words} and ended (code {code})"

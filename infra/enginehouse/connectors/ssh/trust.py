@@ -1,0 +1,72 @@
+"""Whether the machine that answers is the one that is meant: its key against the files of known ones."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from enginehouse.connectors.ssh.known_hosts import Entry, HostKey, Trust, entries, hashed, line_of, verdict
+from enginehouse.connectors.ssh.settings import DEFAULT_PORT, Hop
+from enginehouse.errors import Unreachable
+
+
+class HostKeyRefused(Unreachable):
+    """The machine's key is not known, another one than before, or revoked. Nothing was sent."""
+
+
+def known_entries(hop: Hop) -> tuple[Entry, ...]:
+    """Every line about the machine, under its name with and without the port."""
+    files = _texts(hop.known_hosts)
+    plain = hop.hostname.lower()
+    found = entries(files, hop.key_name)
+    # OpenSSH takes a key that is known for the host without its port, too, if the port has none of its own.
+    return found or (entries(files, plain) if hop.port != DEFAULT_PORT and hop.key_name != plain else ())
+
+
+def check(who: str, hop: Hop, key: HostKey, *, accept_new: bool) -> None:
+    """Raises `HostKeyRefused`, with what to do, unless the key is known. `accept_new`: a first key is written down."""
+    found = verdict(known_entries(hop), key)
+    if found.trust is Trust.KNOWN:
+        return
+    said = f"{key.type} {key.fingerprint}"
+    file = hop.known_hosts[0] if hop.known_hosts else Path("~/.ssh/known_hosts")
+    line = line_of(hop.key_name, key)
+    if found.trust is Trust.UNKNOWN:
+        if accept_new:
+            remember(file, line_of(hashed(hop.key_name, os.urandom(20)), key) if hop.hash_names else line)
+            return
+        raise HostKeyRefused(
+            f"{who}: the host key of {hop} is not known ({said}); compare it on the machine "
+            f"(`ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub`), then add this line to {file}: {line}"
+        )
+    assert found.entry is not None, "every other verdict has a line"
+    if found.trust is Trust.REVOKED:
+        raise HostKeyRefused(f"{who}: the host key of {hop} ({said}) is revoked by {found.entry.where}")
+    raise HostKeyRefused(
+        f"{who}: the host key of {hop} has changed: now {said}, but {found.entry.where} has "
+        f"{found.entry.key.type} {found.entry.key.fingerprint}; somebody may be in between. If the machine was set up "
+        f"anew, replace that line by: {line}"
+    )
+
+
+def remember(file: Path, line: str) -> None:
+    """Append a line, on a line of its own even if the file's last one has no end; the folder is made if missing."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "r+b") as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        text = opened.read()
+        if line.encode() not in text.splitlines():
+            opened.write((b"\n" if text and not text.endswith(b"\n") else b"") + line.encode() + b"\n")
+
+
+def _texts(paths: tuple[Path, ...]) -> Mapping[str, str]:
+    found = {}
+    for path in paths:
+        try:
+            found[str(path)] = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+    return found

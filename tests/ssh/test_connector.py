@@ -1,0 +1,121 @@
+"""The SSH connector keeps the promises of all connectors, and some of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from enginehouse.connectors.ssh import SshConnector
+from enginehouse.errors import Unreachable
+from enginehouse.planner.parts import Ssh
+from tests.ssh.server import Client, Server, sshd
+from tests.unit.connectors.conformance import SOON_S, ConnectorConformance, assert_ends, eventually
+
+
+class TestSshConnector(ConnectorConformance):
+    """Conformance, over a real sshd."""
+
+
+def test_scripts_go_on_where_sshd_allows_few_sessions(client: Client, place: Path) -> None:
+    """What sshd refuses waits for one that ends; nothing fails."""
+    with sshd(place / "few", more=["MaxSessions 2"]) as few:
+        few.admit(Path(f"{client.key}.pub"))
+        client.known_hosts.write_text(f"{client.known_hosts.read_text()}{few.known_line}\n")
+        connector = SshConnector("box", few.ssh())
+        with ThreadPoolExecutor(6) as pool:
+            results = list(pool.map(lambda n: connector.run(f"sleep 0.1; echo {n}", deadline_s=SOON_S), range(6)))
+        connector.close()
+    assert [result.stdout for result in results] == [f"{n}\n" for n in range(6)]
+
+
+def test_scripts_that_end_while_they_are_fed_keep_the_connection(connector: SshConnector, server: Server) -> None:
+    """sshd ends the whole connection for bytes about a channel that it has closed; so it never closes one first."""
+    logins = server.log.count("Accepted publickey")
+
+    def end_early(_: int) -> int:
+        return connector.run("head -c 3 >/dev/null", stdin=(bytes(30_000) for _ in range(99)), deadline_s=60).returncode
+
+    with ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(end_early, range(60))) == {0}
+    assert server.log.count("Accepted publickey") == logins
+
+
+def test_a_broken_connection_is_opened_anew(connector: SshConnector, server: Server) -> None:
+    """Without anybody noticing, as long as no script ran on it."""
+    connector.run("true", deadline_s=SOON_S)
+    cut(server)
+    assert connector.run("echo again", deadline_s=SOON_S).stdout == "again\n"
+
+
+def test_what_runs_when_the_connection_breaks_is_ended_on_the_machine(
+    connector: SshConnector, server: Server, open_another: Callable[[], SshConnector]
+) -> None:
+    """The call says so at once, and the keeper ends the script with its children, also one that ignores SIGTERM."""
+    heard: list[str] = []
+
+    def hear(line: str) -> None:
+        heard.append(line)
+        cut(server)
+
+    with pytest.raises(Unreachable, match="box: the connection broke off"):
+        connector.run("trap '' TERM; sleep 1000 & echo $!; wait", deadline_s=SOON_S, on_line=hear)
+    assert_ends(open_another(), heard[0])
+
+
+def test_without_its_keeper_a_script_would_go_on(
+    connector: SshConnector, server: Server, open_another: Callable[[], SshConnector]
+) -> None:
+    """Twin: sshd itself leaves a command alone."""
+    heard: list[str] = []
+
+    def hear(line: str) -> None:
+        heard.append(line)
+        cut(server)
+
+    script = "parent=$$; setsid sh -c 'sleep 1000 & echo $!; wait'"
+    with pytest.raises(Unreachable):
+        connector.run(script, deadline_s=SOON_S, on_line=hear)
+    another = open_another()
+    state = another.run(f"sleep 2; cut -d ' ' -f 3 /proc/{heard[0]}/stat; kill {heard[0]}", deadline_s=SOON_S)
+    assert state.stdout == "S\n"
+
+
+def test_a_held_script_is_dead_when_its_connection_is(
+    connector: SshConnector, server: Server, tmp_path: Path, open_another: Callable[[], SshConnector]
+) -> None:
+    """So a lease is taken again, and was free in the meantime: its lock ends with the script."""
+    lock = tmp_path / "lock"
+    keeper = f"exec 9<>{lock} && flock -n 9 && echo taken && read -r bye"
+    held = connector.hold(keeper, deadline_s=SOON_S)
+    assert open_another().run(f"exec 9<>{lock}; flock -n 9", deadline_s=SOON_S).returncode == 1
+    cut(server)
+    eventually(lambda: not held.alive())
+    assert connector.run(f"exec 9<>{lock}; flock -w 10 9", deadline_s=SOON_S).returncode == 0
+
+
+def test_many_who_meet_a_machine_that_is_down_are_told_together(client: Client) -> None:
+    """One try for all who wait, not one after the other."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    connector = SshConnector("box", Ssh(address="127.0.0.1", port=port))
+
+    def told(_: int) -> str:
+        with pytest.raises(Unreachable) as caught:
+            connector.run("true", deadline_s=SOON_S)
+        return str(caught.value)
+
+    with ThreadPoolExecutor(16) as pool:
+        assert len(set(pool.map(told, range(16)))) == 1
+
+
+def cut(server: Server) -> None:
+    for pid in server.sessions():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,325 @@
+"""Getting in, and what is said when it does not work: one sentence each, with what would be right."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from enginehouse.connectors.ssh import SshConnector
+from enginehouse.connectors.ssh import link as links
+from enginehouse.connectors.ssh.settings import CONFIG_VARIABLE
+from enginehouse.errors import ConnectorError, explain
+from enginehouse.planner.parts import Become, HostKeys, Ssh
+from tests.ssh.server import Client, Server, make_key, sshd
+
+SOON_S = 20.0
+
+
+def outcome(ssh: Ssh, script: str = "echo in") -> str:
+    """What a script printed, or all that is told about why it did not run."""
+    connector = SshConnector("box", ssh)
+    try:
+        return connector.run(script, deadline_s=SOON_S).stdout
+    except ConnectorError as error:
+        return "\n".join(explain(error))
+    finally:
+        connector.close()
+
+
+def key_with(server: Server, client: Client, name: str, options: str) -> str:
+    """A further key of the client, that the server admits with these options."""
+    path = client.folder / name
+    make_key(path)
+    server.admit(Path(f"{path}.pub"), options)
+    return str(path)
+
+
+# Host keys
+
+
+def test_an_unknown_host_key_is_refused_with_the_line_to_add(stranger: Client, server: Server) -> None:
+    """Nothing is written, and with that line the machine is known."""
+    said = outcome(server.ssh())
+    assert f"the host key of 127.0.0.1 port {server.port} is not known (ssh-ed25519 SHA256:" in said
+    line = said.rpartition(f"add this line to {stranger.known_hosts}: ")[2]
+    assert line == server.known_line
+    assert not stranger.known_hosts.exists()
+    stranger.known_hosts.write_text(line + "\n")
+    assert outcome(server.ssh()) == "in\n"
+
+
+@pytest.mark.parametrize("before", ["", "other.example ssh-ed25519 AAAA", "other.example ssh-ed25519 AAAA\n"])
+def test_a_new_host_key_may_be_accepted_once(stranger: Client, server: Server, before: str) -> None:
+    """It is written on a line of its own, also behind a last line without an end, and never twice."""
+    stranger.known_hosts.write_text(before)
+    for _ in range(2):
+        assert outcome(server.ssh(host_keys=HostKeys.ACCEPT_NEW)) == "in\n"
+    kept = [before.strip()] if before else []
+    assert stranger.known_hosts.read_text().splitlines() == [*kept, server.known_line]
+
+
+def test_names_are_hidden_where_openssh_would_hide_them(stranger: Client, server: Server) -> None:
+    """With HashKnownHosts, and what was hidden is found again: by us, and by OpenSSH."""
+    stranger.config.write_text(f"HashKnownHosts yes\n{stranger.config.read_text()}")
+    assert outcome(server.ssh(host_keys=HostKeys.ACCEPT_NEW)) == "in\n"
+    assert stranger.known_hosts.read_text().startswith("|1|")
+    assert outcome(server.ssh()) == "in\n"
+    find = ("ssh-keygen", "-F", f"[127.0.0.1]:{server.port}", "-f", str(stranger.known_hosts))
+    assert subprocess.run(find, check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("mode", HostKeys)
+def test_a_changed_host_key_is_always_refused(stranger: Client, server: Server, mode: HostKeys) -> None:
+    """The line that says otherwise is named, and what to put in its place."""
+    make_key(stranger.folder / "other")
+    kind, text, _ = (stranger.folder / "other.pub").read_text().split()
+    written = f"# comment\n[127.0.0.1]:{server.port} {kind} {text}\n"
+    stranger.known_hosts.write_text(written)
+    said = outcome(server.ssh(host_keys=mode))
+    assert "has changed: now ssh-ed25519 SHA256:" in said
+    assert f"{stranger.known_hosts}:2 has ssh-ed25519 SHA256:" in said
+    assert said.endswith(server.known_line)
+    assert stranger.known_hosts.read_text() == written
+
+
+def test_a_revoked_host_key_is_refused_although_it_is_known(stranger: Client, server: Server) -> None:
+    """Whatever other lines say."""
+    stranger.known_hosts.write_text(f"{server.known_line}\n@revoked {server.known_line}\n")
+    assert f"is revoked by {stranger.known_hosts}:2" in outcome(server.ssh(host_keys=HostKeys.ACCEPT_NEW))
+
+
+def test_the_kind_of_host_key_that_is_known_is_asked_for(stranger: Client, server: Server, place: Path) -> None:
+    """A server with several keys is known by any one of them."""
+    subprocess.run(("ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", f"{place}/rsa"), check=True)
+    with sshd(place / "two-keys", more=[f"HostKey {place}/rsa"]) as two:
+        two.admit(Path(f"{stranger.key}.pub"))
+        kind, text, *_ = (place / "rsa.pub").read_text().split()
+        stranger.known_hosts.write_text(f"[127.0.0.1]:{two.port} {kind} {text}\n")
+        assert outcome(two.ssh()) == "in\n"
+
+
+# Keys of people
+
+
+def test_a_key_that_is_not_admitted_is_named(client: Client, server: Server) -> None:
+    """With its fingerprint, and without anything of the key itself."""
+    make_key(client.folder / "wrong")
+    said = outcome(server.ssh(key_file=str(client.folder / "wrong")))
+    assert f"does not let {server.ssh().user} in; it refused {client.folder}/wrong (SHA256:" in said
+    assert "is the user right" in said
+    assert "PRIVATE KEY" not in said
+
+
+def test_a_user_that_does_not_exist_is_named(client: Client, server: Server) -> None:
+    """sshd does not say which of user and key is wrong, so both are."""
+    assert "does not let nobody-here in; it refused" in outcome(server.ssh(user="nobody-here"))
+
+
+def test_a_key_file_that_is_missing_is_named(client: Client, server: Server) -> None:
+    """Before anything is dialled."""
+    assert outcome(server.ssh(key_file="~/no/such/key")) == (
+        f"box: there is no key file {Path.home()}/no/such/key on this machine"
+    )
+
+
+def test_a_key_with_a_passphrase_needs_an_agent(
+    client: Client, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without one it is said how to use it; with one it works. No passphrase is ever asked for."""
+    locked = client.folder / "locked"
+    make_key(locked, "-N", "a passphrase")
+    server.admit(Path(f"{locked}.pub"))
+    assert f"{locked} has a passphrase; give it to an agent with `ssh-add {locked}`" in outcome(
+        server.ssh(key_file=str(locked))
+    )
+    with agent(client.folder) as socket_path:
+        give(socket_path, locked, "a passphrase")
+        config = client.folder / "with-agent"
+        config.write_text(f"IdentityAgent {socket_path}\n{client.config.read_text()}")
+        monkeypatch.setenv(CONFIG_VARIABLE, str(config))
+        assert outcome(server.ssh(key_file=str(locked))) == "in\n"
+
+
+def test_too_many_keys_are_told_apart_from_wrong_ones(client: Client, place: Path) -> None:
+    """sshd hangs up; the way out is `key_file`."""
+    with sshd(place / "strict", more=["MaxAuthTries 1"]) as strict:
+        client.known_hosts.write_text(f"{client.known_hosts.read_text()}{strict.known_line}\n")
+        assert "does not let" in outcome(strict.ssh())
+
+
+# The way there
+
+
+def test_a_port_where_nobody_listens_is_named(client: Client) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert outcome(Ssh(address="127.0.0.1", port=port)) == (
+        f"box: 127.0.0.1 port {port} refuses connections; does sshd run there, on port {port}?"
+    )
+
+
+def test_a_name_that_nobody_has_is_named(client: Client) -> None:
+    assert "box: there is no machine called nowhere.invalid" in outcome(Ssh(address="nowhere.invalid"))
+
+
+def test_silence_has_an_end(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who accepts and says nothing is not waited for longer than a login may take."""
+    monkeypatch.setattr(links, "CONNECT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        assert outcome(Ssh(address="127.0.0.1", port=port)) == (
+            f"box: 127.0.0.1 port {port} does not answer within 0.5 s"
+        )
+
+
+def test_who_does_not_speak_ssh_is_told_from_a_machine_that_is_down(client: Client, server: Server) -> None:
+    """Another service on that port."""
+    with web_server() as port:
+        assert f"box: 127.0.0.1 port {port} does not speak SSH with us" in outcome(Ssh(address="127.0.0.1", port=port))
+
+
+def test_openssh_s_configuration_says_the_rest(client: Client, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An alias with port, user and a jump host of its own, all from the person's file."""
+    config = client.folder / "with-jump"
+    user = server.ssh().user
+    config.write_text(
+        f"Host gpu\n  HostName 127.0.0.1\n  Port {server.port}\n  User {user}\n  ProxyJump bastion\n"
+        f"Host bastion\n  HostName 127.0.0.1\n  Port {server.port}\n  User {user}\n{client.config.read_text()}"
+    )
+    monkeypatch.setenv(CONFIG_VARIABLE, str(config))
+    assert outcome(Ssh(address="gpu"), "set -- $SSH_CONNECTION; echo $4") == f"{server.port}\n"
+
+
+def test_a_jump_host_is_never_believed_new(stranger: Client, server: Server, place: Path) -> None:
+    """Also not with `accept-new`: that is about the machine of the stack."""
+    with sshd(place / "bastion") as bastion:
+        bastion.admit(Path(f"{stranger.key}.pub"))
+        ssh = server.ssh(jump=f"{server.ssh().user}@127.0.0.1:{bastion.port}", host_keys=HostKeys.ACCEPT_NEW)
+        assert "box: jump host 127.0.0.1: the host key of" in outcome(ssh)
+        stranger.known_hosts.write_text(bastion.known_line + "\n")
+        assert outcome(ssh) == "in\n"
+    assert stranger.known_hosts.read_text().splitlines() == [bastion.known_line, server.known_line]
+
+
+def test_a_broken_configuration_is_told_in_openssh_s_words(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = client.folder / "broken"
+    broken.write_text("Port many\n")
+    monkeypatch.setenv(CONFIG_VARIABLE, str(broken))
+    assert "box: OpenSSH's configuration can't be used: " in outcome(Ssh(address="gpu"))
+
+
+# The shell
+
+
+@pytest.mark.parametrize("prints", ["echo welcome", "printf 'no line end'", "echo to stderr >&2"])
+def test_a_profile_that_prints_is_not_taken_for_an_answer(client: Client, server: Server, prints: str) -> None:
+    """What a login shell says before our script is dropped."""
+    key = key_with(server, client, f"prints-{len(prints)}", f'command="{prints}; eval \\"$SSH_ORIGINAL_COMMAND\\""')
+    assert outcome(server.ssh(key_file=key)) == "in\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("echo only this is allowed", 'it said "only this is allowed" and ended (code 0)'),
+        ("echo This account is currently not available. >&2; exit 1", 'it said "This account is currently not'),
+        ("exit 3", "it said nothing and ended (code 3)"),
+    ],
+)
+def test_a_login_that_runs_no_commands_is_one_sentence(client: Client, server: Server, command: str, told: str) -> None:
+    """A forced command, a locked account, a shell that just ends."""
+    key = key_with(server, client, f"forced-{len(command)}", f'command="{command}"')
+    said = outcome(server.ssh(key_file=key))
+    assert f"box: no shell started: {told}" in said
+    assert said.endswith("needs a login shell that runs commands, and a key without `command=`")
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "zsh", "fish", "ksh", "csh", "tcsh"])
+def test_the_login_shell_may_be_any(client: Client, server: Server, shell: str) -> None:
+    """Those that are installed here."""
+    program = shutil.which(shell)
+    if program is None:
+        return
+    key = key_with(server, client, f"shell-{shell}", f'command="{program} -c \\"$SSH_ORIGINAL_COMMAND\\""')
+    assert outcome(server.ssh(key_file=key)) == "in\n"
+
+
+# sudo
+
+
+@pytest.fixture(scope="module")
+def sudo(place: Path) -> Iterator[Path]:
+    """A folder that comes first on the machine's PATH, for a `sudo` of the test's own."""
+    folder = place / "sudo-bin"
+    folder.mkdir()
+    return folder
+
+
+def test_everything_is_done_through_sudo(client: Client, place: Path, sudo: Path) -> None:
+    """Scripts, and the way to unix sockets; the environment is what sudo leaves of it."""
+    write_program(sudo / "sudo", 'echo called >>"${0%/*}/calls"; [ "$1" = -n ] && shift; exec env -u MINE "$@"')
+    path = f"PATH={sudo}:{os.environ['PATH']}"
+    with sshd(place / "sudo-sshd", environment=[path, "MINE=1"]) as server:
+        server.admit(Path(f"{client.key}.pub"))
+        client.known_hosts.write_text(f"{client.known_hosts.read_text()}{server.known_line}\n")
+        assert outcome(server.ssh(), 'echo "${MINE-gone}"') == "1\n"
+        assert outcome(server.ssh(become=Become.SUDO), 'echo "${MINE-gone}"') == "gone\n"
+        assert (sudo / "calls").read_text() == "called\n"
+        write_program(sudo / "sudo", "echo 'sudo: a password is required' >&2; exit 1")
+        said = outcome(server.ssh(become=Become.SUDO))
+        assert said.startswith('box: no shell started: it said "sudo: a password is required" and ended (code 1)')
+        assert "NOPASSWD" in said
+
+
+def test_no_key_and_no_script_is_in_an_error_or_a_log(client: Client, server: Server) -> None:
+    """What is sent is seen by nobody but the machine."""
+    outcome(server.ssh(), "echo c0ffee-secret")
+    assert "c0ffee" not in server.log
+
+
+@contextlib.contextmanager
+def agent(folder: Path) -> Iterator[Path]:
+    """A running ssh-agent's socket."""
+    path = folder / "agent"
+    with subprocess.Popen(("ssh-agent", "-D", "-a", str(path)), stdout=subprocess.DEVNULL) as process:
+        try:
+            until = time.monotonic() + SOON_S
+            while not path.exists():
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            yield path
+        finally:
+            process.terminate()
+
+
+def give(socket_path: Path, key: Path, passphrase: str) -> None:
+    """Add a key to an agent, as a person would type it."""
+    write_program(key.parent / "askpass", f"echo '{passphrase}'")
+    more = {"SSH_AUTH_SOCK": str(socket_path), "SSH_ASKPASS": f"{key.parent}/askpass", "SSH_ASKPASS_REQUIRE": "force"}
+    subprocess.run(("ssh-add", "-q", str(key)), env={**os.environ, **more}, stdin=subprocess.DEVNULL, check=True)
+
+
+@contextlib.contextmanager
+def web_server() -> Iterator[int]:
+    """The port of somebody who speaks HTTP."""
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def write_program(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)

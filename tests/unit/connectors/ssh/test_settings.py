@@ -1,0 +1,73 @@
+"""What `ssh -G` prints, read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from enginehouse.connectors.ssh.settings import Hop, parse
+
+HOME = Path("/home/ada")
+PRINTED = """\
+host gpu
+user ops
+hostname GPU-1.example
+port 2222
+identitiesonly no
+hashknownhosts yes
+identityfile ~/.ssh/id_rsa
+identityfile /keys/%r@%h
+globalknownhostsfile /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2
+userknownhostsfile ~/.ssh/known_hosts %d/more
+proxyjump ops@bastion:22
+"""
+"""OpenSSH 9.2, with the lines that are not read left out."""
+
+
+def hop(*changes: tuple[str, str], **environment: str) -> Hop:
+    text = PRINTED
+    for old, new in changes:
+        text = text.replace(old, new)
+    return parse(text, environment=environment, home=HOME)
+
+
+def test_everything_that_counts_is_read() -> None:
+    """Home folder and tokens are filled in; the person's files of known hosts come first."""
+    assert hop(SSH_AUTH_SOCK="/run/agent") == Hop(
+        hostname="GPU-1.example",
+        port=2222,
+        user="ops",
+        identity_files=(HOME / ".ssh/id_rsa", Path("/keys/ops@GPU-1.example")),
+        identities_only=False,
+        agent="/run/agent",
+        known_hosts=(
+            HOME / ".ssh/known_hosts",
+            HOME / "more",
+            Path("/etc/ssh/ssh_known_hosts"),
+            Path("/etc/ssh/ssh_known_hosts2"),
+        ),
+        key_name="[gpu-1.example]:2222",
+        hash_names=True,
+        jump="ops@bastion:22",
+    )
+
+
+def test_the_usual_port_is_no_part_of_the_key_s_name() -> None:
+    """And an alias for it stands as it is."""
+    assert hop(("port 2222", "port 22")).key_name == "gpu-1.example"
+    assert hop(("host gpu", "host gpu\nhostkeyalias rack")).key_name == "rack"
+
+
+def test_the_agent_is_the_one_that_is_configured() -> None:
+    """None, one at a path, one that a variable names, or that of the environment."""
+    lines = {"none": None, "~/agent": "/home/ada/agent", "$MINE": "/run/mine", "SSH_AUTH_SOCK": "/run/agent"}
+    found = {
+        line: hop(("host gpu", f"host gpu\nidentityagent {line}"), SSH_AUTH_SOCK="/run/agent", MINE="/run/mine").agent
+        for line in lines
+    }
+    assert found == lines
+    assert hop().agent is None
+
+
+def test_what_is_none_is_not_there() -> None:
+    """OpenSSH prints it both ways."""
+    assert hop(("proxyjump ops@bastion:22", "proxyjump none\nproxycommand none")).jump is None
