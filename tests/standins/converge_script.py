@@ -110,7 +110,7 @@ class ScriptedConverge:
         if not isinstance(part, ReplicaPart) or not exchanged:
             return nullcontext()
         wanted, tell = Exchange(name=part.name), partial(context.progress, part.name)
-        return context.gates.passing(part, lambda _: wanted, lambda: None, tell, context.check_cancelled)
+        return context.gates.passing(part, wanted, lambda: wanted, tell, context.check_cancelled)
 
     def _work(self, part: Part, context: Context, script: Mapping[str, Any]) -> None:
         context.progress(part.name, f"[1/2] staging {part.name}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import cast
 
 from enginehouse.converge.facts import Facts
@@ -26,21 +25,9 @@ def exchange(part: ReplicaPart, facts: Facts, steps: Steps) -> Exchange:
         serves=steps.effect.exchanges() and not (facts.drained or facts.hung),
         pauses=steps.effect is Effect.RESTART_PAUSED,
         memory_mib=steps.memory_mib,
+        free_mib=facts.memory_mib,
         drained={name: str(order) for name, order in facts.drained_others.items() if name in _siblings(part, facts)},
     )
-
-
-def foreseen_together(part: ReplicaPart, facts: Facts, steps: Steps) -> Steps:
-    """What a preview says of them where several may be exchanged at once: which of those get the room, nobody knows."""
-    together = min(part.max_unavailable, 1 + len(_siblings(part, facts)))
-    if steps.effect is not Effect.RESTART_BESIDE or facts.memory_mib >= together * steps.memory_mib:
-        return steps
-    reason = (
-        f"{together} replicas may be exchanged at once, and there is no room for so many engines more "
-        f"({steps.memory_mib} MiB needed for each, {facts.memory_mib} free); where there is none, requests wait at the "
-        "gateway"
-    )
-    return replace(steps, effect=Effect.UNDECIDED, reason=reason)
 
 
 def check_enough_left(part: ReplicaPart, wanted: Exchange) -> None:
@@ -62,27 +49,27 @@ class Gates:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._gates: dict[tuple[str, str], Gate] = {}
-        self._promised: dict[tuple[str, str], int] = {}
+        self._taking: dict[tuple[str, str], int] = {}
+        """MiB by host and part."""
 
     @contextmanager
     def passing(
         self,
         part: ReplicaPart,
-        decide: Callable[[int], Exchange],
-        look: Callable[[], None],
+        wanted: Exchange,
+        look: Callable[[], Exchange],
         tell: Callable[[str], None],
         check: Callable[[], None],
     ) -> Iterator[None]:
-        """Inside, `part` may be exchanged as `decide` said last.
+        """Inside, `part` may be exchanged as `wanted` says or, after a wait, as `look` said last.
 
-        `decide` is given the MiB that others of its machine are about to take and is called from what `look` saw last,
-        at first and after a wait. `tell` hears what it waits for, `check` raises to end the wait. An error inside
-        closes the gate for those that wait and those that come later. They raise `GateClosed`, and so does one that
-        would leave too few.
+        `tell` hears what it waits for, `check` raises to end the wait. An error inside closes the gate for those that
+        wait and those that come later. They raise `GateClosed`, and so does one that would leave too few. One that
+        starts beside what runs also waits for its memory while others of its machine may still take it.
         """
-        while not self._enter(part, decide):
-            self._wait(part, decide, tell, check)
-            look()
+        while not self._enter(part, wanted):
+            self._wait(part, wanted, tell, check)
+            wanted = look()
         try:
             yield
         except BaseException:
@@ -94,39 +81,35 @@ class Gates:
     def starting(self, part: ReplicaPart, memory_mib: int) -> Iterator[None]:
         """Inside, an engine starts where none runs: that waits for nobody, but nobody counts on its memory."""
         with self._changed:
-            self._promised[part.host, part.name] = memory_mib
+            self._taking[part.host, part.name] = memory_mib
         try:
             yield
         finally:
-            with self._changed:
-                del self._promised[part.host, part.name]
+            self._through(part)
 
-    def _enter(self, part: ReplicaPart, decide: Callable[[int], Exchange]) -> bool:
+    def _enter(self, part: ReplicaPart, wanted: Exchange) -> bool:
         with self._changed:
-            wanted = decide(self._elsewhere(part))
             if not self._admits(part, wanted):
                 return False
             self._gates[_key(part)] = self._gate(part).enter(wanted, part.max_unavailable)
-            self._promised[part.host, part.name] = wanted.memory_mib
+            self._taking[part.host, part.name] = wanted.memory_mib
             return True
 
     def _wait(
-        self,
-        part: ReplicaPart,
-        decide: Callable[[int], Exchange],
-        tell: Callable[[str], None],
-        check: Callable[[], None],
+        self, part: ReplicaPart, wanted: Exchange, tell: Callable[[str], None], check: Callable[[], None]
     ) -> None:
         """Until the gate admits it."""
         with self._changed:
-            while not self._admits(part, decide(self._elsewhere(part))):
+            while not self._admits(part, wanted):
                 check()
-                tell(f"waiting for {self._gate(part).waits_for()}")
+                tell(f"waiting for {self._waits_for(part, wanted)}")
                 self._changed.wait(LOOK_S)
 
-    def _elsewhere(self, part: ReplicaPart) -> int:
-        """What others of its machine may not have taken yet; one that loads is counted until it is through."""
-        return sum(mib for (host, name), mib in self._promised.items() if host == part.host and name != part.name)
+    def _waits_for(self, part: ReplicaPart, wanted: Exchange) -> str:
+        gate = self._gate(part)
+        if not gate.admits(wanted, part.max_unavailable):
+            return gate.waits_for()
+        return f"memory that {listed(sorted(self._others(part)))} may take first"
 
     def _admits(self, part: ReplicaPart, wanted: Exchange) -> bool:
         gate = self._gate(part)
@@ -136,7 +119,11 @@ class Gates:
                 f"and the next run continues"
             )
         check_enough_left(part, wanted)
-        return gate.admits(wanted, part.max_unavailable)
+        return gate.admits(wanted, part.max_unavailable) and wanted.fits(sum(self._others(part).values()))
+
+    def _others(self, part: ReplicaPart) -> dict[str, int]:
+        """What others of its machine may not have taken yet; who loads an engine is counted until it is through."""
+        return {name: mib for (host, name), mib in self._taking.items() if host == part.host and name != part.name}
 
     def _gate(self, part: ReplicaPart) -> Gate:
         return self._gates.get(_key(part), Gate())
@@ -144,7 +131,11 @@ class Gates:
     def _set(self, part: ReplicaPart, event: Callable[[Gate], Gate]) -> None:
         with self._changed:
             self._gates[_key(part)] = event(self._gate(part))
-            self._promised.pop((part.host, part.name))
+        self._through(part)
+
+    def _through(self, part: ReplicaPart) -> None:
+        with self._changed:
+            del self._taking[part.host, part.name]
             self._changed.notify_all()
 
 

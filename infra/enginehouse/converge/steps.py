@@ -225,7 +225,7 @@ class Effect(StrEnum):
     RESTART_PAUSED = "restart with a pause"
     """The one that runs ends before the next one starts."""
     UNDECIDED = "restart, beside or with a pause"
-    """Only in a preview: what decides it comes with other parts."""
+    """Only in a preview: what decides it comes with another part."""
     FAILS = "fails"
     """Only in a preview: as the machine is now, this part can't be brought."""
 

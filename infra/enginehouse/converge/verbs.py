@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from enginehouse.converge.claims import make_claim
 from enginehouse.converge.context import Context
 from enginehouse.converge.execute import execute
 from enginehouse.converge.facts import Facts, Stored
-from enginehouse.converge.gates import check_enough_left, exchange, foreseen_together
+from enginehouse.converge.gates import check_enough_left, exchange
 from enginehouse.converge.hangs import Hangs
 from enginehouse.converge.journal import Word, shortened
 from enginehouse.converge.kinds import kind_of
@@ -99,17 +99,13 @@ def converge(
             if context.claim and _claims(context, facts):
                 make_claim(part, work, context.claim)
 
-            def again() -> None:
-                nonlocal facts
+            def again() -> tuple[Facts, Steps]:
+                nonlocal facts, steps
                 facts = look(part, connector, machine_id, context.claim)
-
-            def decide(promised_mib: int) -> tuple[Facts, Steps]:
-                nonlocal steps
-                less = replace(facts, memory_mib=max(0, facts.memory_mib - promised_mib))
-                steps = steps_now(part, less, context.secrets)
+                steps = steps_now(part, facts, context.secrets)
                 return facts, steps
 
-            with _gate(part, context, steps, decide, again):
+            with _gate(part, context, (facts, steps), again):
                 if adopting:
                     work.journal.add(Word.ADOPTED, adopting)
                 stamp = _Stamp(part, context, connector, facts, seen_generation, _what(part, facts, steps))
@@ -128,7 +124,6 @@ def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> F
             check_frozen(part, facts)
             check_room(part, facts)
         if isinstance(part, ReplicaPart):
-            steps = foreseen_together(part, facts, steps)
             check_enough_left(part, exchange(part, facts, steps))
     except (ConvergeFailed, Frozen, GateClosed) as error:
         return Foresight(effect=Effect.FAILS, reason="; ".join(explain(error)), stands=stands)
@@ -239,23 +234,20 @@ class _Stamp:
 
 
 def _gate(
-    part: Part,
-    context: Context,
-    steps: Steps,
-    decide: Callable[[int], tuple[Facts, Steps]],
-    again: Callable[[], None],
+    part: Part, context: Context, seen: tuple[Facts, Steps], again: Callable[[], tuple[Facts, Steps]]
 ) -> AbstractContextManager[None]:
     """The way through the deployment's gate, if an engine starts. After a wait, `again` looks anew."""
-    if isinstance(part, ReplicaPart) and steps.effect.exchanges():
+    effect, memory_mib = seen[1].effect, seen[1].memory_mib
+    if not isinstance(part, ReplicaPart) or not (effect.exchanges() or effect is Effect.START):
+        return nullcontext()
+    if effect is Effect.START:
+        return context.gates.starting(part, memory_mib)
 
-        def wanted(promised_mib: int) -> Exchange:
-            return exchange(part, *decide(promised_mib))
+    def wanted(facts: Facts, steps: Steps) -> Exchange:
+        return exchange(part, facts, steps)
 
-        tell = partial(context.progress, part.name)
-        return context.gates.passing(part, wanted, again, tell, context.check_cancelled)
-    if isinstance(part, ReplicaPart) and steps.effect is Effect.START:
-        return context.gates.starting(part, steps.memory_mib)
-    return nullcontext()
+    tell = partial(context.progress, part.name)
+    return context.gates.passing(part, wanted(*seen), lambda: wanted(*again()), tell, context.check_cancelled)
 
 
 def _rest(

@@ -25,11 +25,17 @@ class Exchange:
     """Whether what runs ends before the next one starts."""
     memory_mib: int = 0
     """What its next engine may take."""
+    free_mib: int = 0
+    """On its machine, as it was seen last."""
     drained: Mapping[str, str] = field(default_factory=dict)
     """Others of its deployment that get no requests, with the order that says so."""
 
     def interrupts(self) -> bool:
         return self.serves and self.pauses
+
+    def fits(self, others_mib: int) -> bool:
+        """Whether its next engine has room although others of its machine may take so much that is free now."""
+        return self.pauses or not others_mib or self.memory_mib + others_mib <= self.free_mib
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,8 @@ import pytest
 
 from enginehouse.converge import as_inputs, replica
 from enginehouse.converge.facts import Facts, parse
-from enginehouse.converge.gates import foreseen_together
 from enginehouse.converge.kinds import kind_of
 from enginehouse.converge.probe import probe
-from enginehouse.converge.runners import MEMORY_MARGIN
 from enginehouse.converge.steps import Effect, Steps
 from enginehouse.errors import ConvergeFailed
 from enginehouse.planner.parts import Part, Plan, ReplicaPart
@@ -209,29 +207,6 @@ def test_without_room_the_pause_is_told_with_its_numbers(world: World) -> None:
     assert re.match(
         r"no room for a second engine \(\d+ MiB needed, 20 free\); requests wait at the gateway until", steps.reason
     )
-
-
-@pytest.mark.parametrize(
-    ("most", "memory_mib", "effect"),
-    [
-        (1, 5000, Effect.RESTART_BESIDE),
-        (2, 5000, Effect.UNDECIDED),
-        (3, 5000, Effect.UNDECIDED),
-        (3, 9000, Effect.RESTART_BESIDE),
-        (2, 20, Effect.RESTART_PAUSED),
-    ],
-)
-def test_room_is_foreseen_for_as_many_as_go_at_once(world: World, most: int, memory_mib: int, effect: Effect) -> None:
-    """Two replicas that need 4000 MiB each: what one alone would find free may be the other's."""
-    part = replace(after(EDITS["context"]).replicas[0], max_unavailable=most, memory_mib=round(4000 / MEMORY_MARGIN))
-    seen = replace(facts(world, part), memory_mib=memory_mib)
-    steps = foreseen_together(part, seen, replica.foreseen(part, seen, secrets(VALUES)))
-    assert steps.effect is effect
-    if effect is Effect.UNDECIDED:
-        assert steps.reason == (
-            "2 replicas may be exchanged at once, and there is no room for so many engines more (4000 MiB needed for "
-            "each, 5000 free); where there is none, requests wait at the gateway"
-        )
 
 
 def test_lost_weights_of_the_release_that_runs_exchange_nothing(world: World) -> None:

@@ -28,7 +28,6 @@ class Visit:
         self.part = part
         self.wanted = list(wanted or [Exchange(name=part.name)])
         self.looks = 0
-        self.promised_mib = 0
         self.inside = threading.Event()
         self.waits = threading.Event()
         self.cancelled = threading.Event()
@@ -44,17 +43,14 @@ class Visit:
             self._outcome.set_result(None)
 
     def _go(self) -> int:
-        with self.gates.passing(self.part, self._decide, self._look, self._hear, self._check):
+        with self.gates.passing(self.part, self.wanted[0], self._look, self._hear, self._check):
             self.inside.set()
             self._outcome.result(timeout=30)
         return self.looks
 
-    def _decide(self, promised_mib: int) -> Exchange:
-        self.promised_mib = promised_mib
-        return self.wanted[-1 if self.looks else 0]
-
-    def _look(self) -> None:
+    def _look(self) -> Exchange:
         self.looks += 1
+        return self.wanted[-1]
 
     def _hear(self, text: str) -> None:
         self.heard.append(text)
@@ -141,23 +137,38 @@ def test_deployments_do_not_wait_for_each_other() -> None:
     assert [visit.result.result(30) for visit in visits] == [0, 0]
 
 
-def test_memory_that_an_engine_is_about_to_take_is_promised_to_nobody_else() -> None:
-    """Others of the machine count without it, whatever their deployment; once it is through, it is what a look says."""
+def test_who_starts_beside_what_runs_waits_while_others_may_take_its_memory() -> None:
+    """Whatever their deployment; once they are through, the machine is looked at anew. Other machines do not count."""
     gates = Gates()
-    first, other = (
-        Visit(gates, part, Exchange(name=part.name, memory_mib=mib)) for part, mib in ((FIRST, 300), (OTHER, 40))
-    )
-    assert first.inside.wait(30) and other.inside.wait(30)
-    assert sorted((first.promised_mib, other.promised_mib)) in ([0, 40], [0, 300])
-    with gates.starting(replace(OTHER, name="rerank-box-0", deployment="rerank"), 7):
-        elsewhere = Visit(gates, replace(OTHER, name="far-0", host="far", deployment="far"))
-        third = Visit(gates, replace(OTHER, name="third-box-0", deployment="third"))
-        assert third.inside.wait(30) and elsewhere.inside.wait(30)
-    assert (third.promised_mib, elsewhere.promised_mib) == (347, 0)
-    for visit in (first, other, third, elsewhere):
+    first = Visit(gates, FIRST, Exchange(name=FIRST.name, memory_mib=300, free_mib=500))
+    assert first.inside.wait(30)
+    second = Visit(gates, OTHER, Exchange(name=OTHER.name, memory_mib=201, free_mib=500))
+    assert second.waits.wait(30)
+    assert second.heard[0] == "waiting for memory that chat-box-0 may take first"
+    enough = Visit(gates, named("enough-box-0"), Exchange(name="enough-box-0", memory_mib=200, free_mib=500))
+    far = Visit(gates, replace(named("far-0"), host="far"), Exchange(name="far-0", memory_mib=500, free_mib=500))
+    pauses = Visit(gates, named("pauses-box-0"), Exchange(name="pauses-box-0", memory_mib=9, pauses=True))
+    for visit in (enough, far, pauses):
+        assert visit.inside.wait(30)
         visit.end()
         visit.result.result(30)
-    last = Visit(gates, replace(FIRST, name="last-box-0", deployment="last"))
-    assert last.inside.wait(30)
-    assert last.promised_mib == 0
-    last.end()
+    first.end()
+    assert second.inside.wait(30)
+    second.end()
+    assert second.result.result(30) == 1
+
+
+def test_memory_of_a_first_start_is_not_counted_on_either() -> None:
+    """It waits for nobody itself; when it failed, what it may have taken is free again."""
+    gates = Gates()
+    with pytest.raises(RuntimeError), gates.starting(OTHER, 300):
+        second = Visit(gates, FIRST, Exchange(name=FIRST.name, memory_mib=300, free_mib=500))
+        assert second.waits.wait(30)
+        raise RuntimeError
+    assert second.inside.wait(30)
+    second.end()
+
+
+def named(name: str) -> ReplicaPart:
+    """A replica of a deployment of its own."""
+    return replace(FIRST, name=name, deployment=name)
