@@ -16,6 +16,7 @@ newline='
 '
 ROUND_S=2           # between two looks for replicas that came or went
 TERM_S=2            # from SIGTERM to SIGKILL; an engine that hangs seldom hears the first
+KILL_S=10           # from SIGKILL to giving up for now
 FIRST_PAUSE=100     # between two restarts of an engine; each pause is twice the one before
 LONGEST_PAUSE=30000
 CALM=60000          # without a restart for so long, pauses begin anew
@@ -144,7 +145,7 @@ hangs() {
 # ---- healing
 
 mark() { # WHY: the engine hangs
-    at=$(moment) why=$1 times=0
+    at=$(moment) why=$1 times=0 fresh=yes
     [ ! -s "$home/run/hangs" ] || read -r times _ <"$home/run/hangs"
     mkdir -p "$home/run"
     remember
@@ -168,7 +169,7 @@ unmark() { # HOW
 heal() { # under the machine's lease, or not at all: a run may be at work
     [ ! -e "$folder/frozen.json" ] && take_lease || return
     # A child must not keep the lease of a watchdog that died: the shell's own copy closes when a program starts.
-    finish 9>&-
+    [ -e "$folder/frozen.json" ] || finish 9>&-
     drop_lease
 }
 
@@ -187,8 +188,11 @@ take_lease() { # as `converge/lease.py` does, without waiting; shared with other
     return 1
 }
 
-drop_lease() {
-    read -r former <"$note" && case $former in *'"watchdog-'"$$"'"'*) rm -f "$note" ;; esac
+drop_lease() { # the note of a run that died is the next run's to read
+    case $former in *'"watchdog-'*) former= ;; esac
+    read -r mine <"$note" && case $mine in
+        *'"watchdog-'"$$"'"'*) if [ -n "$former" ]; then printf '%s\n' "$former" | put "$note"; else rm -f "$note"; fi ;;
+    esac
     exec 9>&-
 }
 
@@ -198,21 +202,33 @@ finish() { # what `run/hung` is about, as things are under the lease
     hung="$pid $start"
     take_traffic
     [ "$clock" -ge "$not_before" ] || return 0
-    if [ "$engine" = "$hung" ]; then
+    ended=yes
+    # One that was seen to hang just now; at a later try it may only have been slow to get ready.
+    if [ "$engine" = "$hung" ] && { [ -n "$fresh" ] || ! works; }; then
         keep_log
-        end_engine
+        end_engine || ended=
     fi
-    if await_ready; then
+    fresh=
+    if [ -n "$ended" ] && await_ready; then
         give_traffic
         unmark "the engine answers again"
-    else
+    elif [ -n "$ended" ]; then
         remember "traffic taken"
         tell not-recovered "the engine was not ready within $ready_s s; it is restarted again"
+    else
+        tell not-recovered "the engine's process does not end, not even by SIGKILL; it is tried again"
     fi
     pause=$((pause * 2))
     if [ $pause = 0 ] || [ $((clock - restarted)) -ge $CALM ]; then pause=$FIRST_PAUSE; fi
     [ $pause -le $LONGEST_PAUSE ] || pause=$LONGEST_PAUSE
     restarted=$clock not_before=$((clock + pause))
+    # What that took is no part of the pause.
+    now
+    last=$now due=$((now + tick))
+}
+
+works() {
+    ask "$health" 500 -o /dev/null && complete $((5 * tick))
 }
 
 keep_log() {
@@ -221,20 +237,27 @@ keep_log() {
         while read -r name; do rm -f "$home/log/$name"; done
 }
 
-end_engine() { # the supervisor starts it again
+end_engine() { # the supervisor starts it again; fails if it does not end, as one that waits for a dead device
     tries=$((TERM_S * 10))
     kill -TERM "${hung% *}"
     while find_engine && [ "$engine" = "$hung" ]; do
+        is_wanted
+        [ $tries -gt $((-KILL_S * 10)) ] || return
         [ $tries -gt 0 ] || kill -KILL "${hung% *}"
         tries=$((tries - 1))
         sleep 0.1
     done
 }
 
+is_wanted() { # ends this watcher, and with it the lease, once its watchdog is gone; the mark is for the next one
+    [ -d "/proc/$PPID" ] || exit
+}
+
 await_ready() { # a real completion, within the time that a start may take
     now
     until=$((now + ready_s * 100))
     while [ "$now" -lt $until ]; do
+        is_wanted
         find_engine
         [ -n "$engine" ] || start_engine
         ask "$health" 500 -o /dev/null && now && complete $((until - now)) && return
@@ -286,7 +309,7 @@ speak() {
 watch() { # PART SUPERVISOR: until nobody is to watch it any more, or the watchdog is gone
     part=$1 supervisor=$2
     home=$folder/$part
-    engine= known= asked= owing= clock=0 pause=0 restarted=0 not_before=0
+    engine= known= asked= owing= fresh= clock=0 pause=0 restarted=0 not_before=0
     now
     last=$now due=$now
     while [ -d "/proc/$PPID" ] && configure; do

@@ -237,14 +237,14 @@ def test_a_drained_replica_is_restarted_and_stays_without_requests(watched: Worl
 
 
 def test_a_watchdog_that_was_killed_at_it_is_finished_by_its_next_start(watched: World) -> None:
-    """Its lease is free at once, and the engine that loads meanwhile is not restarted again."""
+    """What it had begun is left at once, and the engine that loads meanwhile is not restarted again."""
     watched.write_model({"load_s": 1})
     watched.up()
     hung = hang(watched)
     watched.wait_until(lambda: mark(watched).exists() and engine(watched) not in (0, hung))
     loading = engine(watched)
     watchdog = next(pid for pid, found in watched.processes().items() if found == "box/watchdog")
-    os.killpg(watchdog, signal.SIGKILL)
+    os.kill(watchdog, signal.SIGKILL)
     watched.wait_until(lambda: not mark(watched).exists())
     assert engine(watched) == loading
     assert watched.ask()[0] == 200
@@ -280,6 +280,21 @@ def test_one_that_does_not_become_ready_is_restarted_again(watched: World) -> No
     assert watched.ask()[0] == 200
 
 
+def test_one_that_becomes_ready_late_is_not_ended_for_it(watched: World) -> None:
+    """When its time is up it still loads; at the next try it works, and gets its traffic back."""
+    watched.settings["ready_within_s"] = 1
+    watched.up()
+    before = words(watched)
+    watched.place_weights({"load_s": 1.8})
+    hung = hang(watched)
+    watched.wait_until(lambda: mark(watched).exists() and engine(watched) not in (0, hung))
+    late = engine(watched)
+    watched.wait_until(lambda: not mark(watched).exists())
+    assert words(watched)[len(before) :] == ["hung", "not-recovered", "recovered"]
+    assert engine(watched) == late
+
+
+@pytest.mark.alone
 def test_a_hang_is_noticed_within_half_as_much_again_at_the_lowest_limit(watched: World) -> None:
     """From a moment at which it worked to the mark."""
     watched.settings["hang_after_s"] = LOWEST_S

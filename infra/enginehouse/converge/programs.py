@@ -75,8 +75,12 @@ def program_file(
     stop_signal: str,
     stop_s: int,
     notices: str = "",
+    stops_as_group: bool = False,
 ) -> Placed:
-    """The supervisor's file for a program whose start script is in `folder`; `notices` is stderr's own log, if any."""
+    """The supervisor's file for a program whose start script is in `folder`.
+
+    `notices` is stderr's own log, if any. `stops_as_group` sends the signal also to what the program has started.
+    """
     text = render(
         "supervisor/program.conf.j2",
         name=program,
@@ -88,6 +92,7 @@ def program_file(
         stop_s=stop_s,
         log=places.log(side),
         notices=notices,
+        stops_as_group=stops_as_group,
     )
     return Placed(path=places.program_file(program), content=text, mode=PRIVATE)
 

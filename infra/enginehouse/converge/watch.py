@@ -57,6 +57,13 @@ def program(part: HostPart, places: Places) -> tuple[Placed, ...]:
     command = ("/bin/sh", script.path, places.state, part.stack)
     start = start_script(folder, mark, f"{GREETING}the watchdog starts", command, {})
     file = program_file(
-        places, WATCHDOG, folder=folder, side=WATCHDOG, release="", stop_signal=STOP_SIGNAL, stop_s=_PROGRAM_STOP_S
+        places,
+        WATCHDOG,
+        folder=folder,
+        side=WATCHDOG,
+        release="",
+        stop_signal=STOP_SIGNAL,
+        stop_s=_PROGRAM_STOP_S,
+        stops_as_group=True,
     )
     return script, start, file
