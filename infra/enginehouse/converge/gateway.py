@@ -244,7 +244,10 @@ def _reloaded(gateway: _Gateway) -> Activation:
     reload = Reload(title="reloading HAProxy", program=gateway.part.name, socket=gateway.socket)
     save = _set(gateway, {}, "saving the server states", unsaved=_moved(gateway))
     point = _point(gateway, gateway.release)
-    back = (Undo(of=point, step=_point(gateway, before)), Undo(of=reload, step=reload)) if before else ()
+    back: tuple[Undo, ...] = ()
+    if before:
+        whole = _set(gateway, {}, "saving the server states")
+        back = (Undo(of=save, step=whole), Undo(of=point, step=_point(gateway, before)), Undo(of=reload, step=reload))
     forward = (save, point, reload)
     return Activation(title="reloading the gateway", forward=forward, back=back, old_serves=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,7 +17,7 @@ from enginehouse.engines.base import Engine
 from enginehouse.gateway.runtime import ServerState
 from enginehouse.gateway.stats import ServerRow
 from enginehouse.planner.digests import release_id
-from enginehouse.planner.parts import ReplicaPart, Side
+from enginehouse.planner.parts import GatewayPart, ReplicaPart, Side
 from enginehouse.render.symbols import Secret, fill
 
 MEMORY_MARGIN = 1.1
@@ -155,8 +155,8 @@ class Replica:
 
     def open_to(self, port: int) -> tuple[Seat, ...]:
         """Server lines that would send requests to whatever listens there, also those of a former name."""
-        rows = (row for row in self.facts.servers or () if row.port == port and state_of(row) is ServerState.READY)
-        return tuple(Seat(backend=row.backend, server=row.server) for row in rows)
+        rows = (row for row in _servers(self.part, self.facts) if row.port == port)
+        return tuple(_seat_of(row) for row in rows if state_of(row) is ServerState.READY)
 
     def takes_traffic(self, runner: Runner) -> bool:
         return runner.seat is not None and self.state_of(runner.seat) is ServerState.READY
@@ -251,5 +251,18 @@ def _runner(part: ReplicaPart, places: Places, side: Side, facts: Facts, drain_s
 def _seat(part: ReplicaPart, side: Side, facts: Facts) -> Seat | None:
     """The server line, if the gateway that runs has one with just this port. It says so itself, without any record."""
     wanted = part.gateway.servers[side], part.ports[side]
-    rows = (row for row in facts.servers or () if (row.server, row.port) == wanted)
-    return next((Seat(backend=row.backend, server=row.server) for row in rows), None)
+    rows = (row for row in _servers(part, facts) if (row.server, row.port) == wanted)
+    return next(map(_seat_of, rows), None)
+
+
+def _servers(part: ReplicaPart, facts: Facts) -> Iterator[ServerRow]:
+    """The servers of the gateway that runs; one that was started before it told their ports has those of its record."""
+    gateway = facts.others.get(part.gateway.part)
+    backends = gateway.part.backends if gateway and isinstance(gateway.part, GatewayPart) else ()
+    recorded = {server.name: server.port for backend in backends for server in backend.servers}
+    for row in facts.servers or ():
+        yield row if row.port else replace(row, port=recorded.get(row.server, 0))
+
+
+def _seat_of(row: ServerRow) -> Seat:
+    return Seat(backend=row.backend, server=row.server)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeGuard
 
 import pytest
 
-from enginehouse.converge import orders
+from enginehouse.converge import gateway, orders
+from enginehouse.converge.look import look
+from enginehouse.converge.runners import Replica
+from enginehouse.converge.steps import Activation, SetServers, Step
 from enginehouse.errors import ConvergeFailed
+from enginehouse.gateway import files as gateway_files
+from enginehouse.planner.parts import Server, Side
 from tests.simulated.link import Killed
 from tests.simulated.machine import STATE
 from tests.simulated.processes import Mood
@@ -44,6 +50,37 @@ def test_without_the_gateways_record_its_servers_are_found_all_the_same(world: W
     world.run().converge(world.plan().replicas[0])
     assert list(world.rules.usable()) == ["chat-box-0"]
     assert marks(world) == ["demo/box/supervisor", "demo/chat-box-0/b", "demo/gateway-box/gateway"]
+
+
+def test_a_gateway_that_does_not_tell_ports_has_those_of_its_record(world: World) -> None:
+    """One that was started by a version before: its servers are not taken for lost. Without its record they are."""
+    part = world.plan().replicas[0]
+    facts = look(part, world.run().context.connectors.connect(part))
+    known = Replica(part, facts, {}).seats()
+    silent = replace(facts, servers=tuple(replace(row, port=0) for row in facts.servers or ()))
+    assert Replica(part, silent, {}).seats() == known != ()
+    assert Replica(part, silent, {}).open_to(part.ports[Side.A]) == Replica(part, facts, {}).open_to(part.ports[Side.A])
+    assert Replica(part, replace(silent, others={}), {}).seats() == ()
+
+
+def test_a_failed_reload_leaves_the_saved_states_of_servers_whose_ports_would_have_moved(world: World) -> None:
+    """They are saved without those for the new configuration; the old one, which serves on, needs all."""
+    part = world.plan().gateway
+    moved = replace(part, backends=tuple(replace(b, servers=tuple(map(further, b.servers))) for b in part.backends))
+    moved = replace(moved, files=gateway_files(moved))
+    facts = look(moved, world.run().context.connectors.connect(moved))
+    reload = next(step for step in gateway.steps(moved, facts, world.run().context.secrets).all() if is_reload(step))
+    first, undone = reload.forward[0], reload.undoing(reload.forward)[0]
+    assert isinstance(first, SetServers) and isinstance(undone, SetServers)
+    assert (len(first.unsaved), len(undone.unsaved)) == (sum(len(b.servers) for b in part.backends), 0)
+
+
+def further(server: Server) -> Server:
+    return replace(server, port=server.port + 10)
+
+
+def is_reload(step: Step) -> TypeGuard[Activation]:
+    return isinstance(step, Activation)
 
 
 def test_standing_orders_need_no_record(world: World) -> None:
