@@ -227,7 +227,7 @@ def assert_own_words(failure: ConvergeFailed, port: int) -> None:
     """What HAProxy said about one reload, and nothing that was there before."""
     assert traffic.RELOADING in failure.reasons[0]
     assert sum(traffic.RELOADING in reason for reason in failure.reasons) == 1
-    assert any(f"127.0.0.1:{port}" in reason for reason in failure.reasons)
+    assert any(f"127.0.0.1:{port}" in reason for reason in failure.reasons), failure.reasons
     assert not [reason for reason in failure.reasons if reason.startswith("{")]
 
 

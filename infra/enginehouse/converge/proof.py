@@ -160,8 +160,10 @@ def _ask(
     body = json.dumps(request).encode() if request else None
     try:
         return ask(connector, address, method, path, body=body, headers=headers, deadline_s=within_s)
-    except (ConnectorError, ValueError) as err:
-        return Answer(status=0, body=f"no answer ({type(err.__cause__ or err).__name__})".encode())
+    except ConnectorError as err:
+        return Answer(status=0, body=f"no answer ({err})".encode())
+    except ValueError as err:  # whose text may hold a header, and so the key
+        return Answer(status=0, body=f"no answer ({type(err).__name__})".encode())
 
 
 def _said(answer: Answer) -> str:

@@ -18,6 +18,8 @@ from enginehouse.gateway.runtime import Refused, RuntimeSocket, ServerState
 START_S = 10.0
 """HAProxy binds and forks within milliseconds; this is for a machine that is swapping."""
 POLL_S = 0.05
+ALERT = "[ALERT]"
+"""How its line begins that says why something did not work."""
 RELOADING = "Reloading HAProxy"
 """What the master says first at each reload (HAProxy 2.6.12 and 2.8.25, measured 2026-11)."""
 
@@ -102,11 +104,12 @@ def _said(work: Work) -> tuple[str, ...]:
 def _of_reloads(lines: tuple[str, ...], count: int) -> tuple[str, ...]:
     """What was said at the most telling of the last `count` reloads; everything if there was none.
 
-    At the last one, which may have begun a moment ago, HAProxy need not have said yet what is wrong.
+    At the last one, which may have begun a moment ago, HAProxy need not have said yet what is wrong; and workers that
+    were replaced before tell at any time that they end.
     """
     began = [number for number, line in enumerate(lines) if RELOADING in line][-count:] if count else []
     told = [lines[start:end] for start, end in pairwise((*began, len(lines)))]
-    return max(told, key=len, default=lines)
+    return max(told, key=lambda said: (sum(ALERT in line for line in said), len(said)), default=lines)
 
 
 def _answers(done: Callable[[], bool]) -> bool:
