@@ -4,6 +4,7 @@ EnginehouseError
 ├── SpecError            the stack file is wrong; carries every diagnostic
 ├── ConnectorError       a machine could not be talked to
 │   ├── Unreachable      no connection
+│   │   └── NotForwarded sshd does not lead to addresses of the machine
 │   └── DeadlineExceeded a command or an answer took longer than it may
 ├── CommandFailed        a command on a machine ended with a non-zero code
 ├── ConvergeFailed       a part is not what the plan says; carries reasons and what serves now
@@ -57,9 +58,16 @@ class SpecError(EnginehouseError):
 class ConnectorError(EnginehouseError):
     """A machine could not be talked to."""
 
+    untouched = False
+    """Whether that was found before anything was begun there."""
+
 
 class Unreachable(ConnectorError):
     """No connection to the machine or to an address on it."""
+
+
+class NotForwarded(Unreachable):
+    """sshd is set up not to lead to an address of its machine; waiting does not help."""
 
 
 class DeadlineExceeded(ConnectorError):

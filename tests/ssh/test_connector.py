@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from enginehouse.connectors.ssh import SshConnector
-from enginehouse.errors import Unreachable
+from enginehouse.errors import NotForwarded, Unreachable
 from enginehouse.planner.parts import Ssh
 from tests.ssh.server import Client, Server, sshd
 from tests.unit.connectors.conformance import SOON_S, ConnectorConformance, assert_ends, eventually
@@ -67,6 +67,31 @@ def test_what_runs_when_the_connection_breaks_is_ended_on_the_machine(
     with pytest.raises(Unreachable, match="box: the connection broke off"):
         connector.run("trap '' TERM; sleep 1000 & echo $!; wait", deadline_s=SOON_S, on_line=hear)
     assert_ends(open_another(), heard[0])
+
+
+def test_nothing_begins_beside_a_script_whose_connection_broke(connector: SshConnector, server: Server) -> None:
+    """Its keeper needs three seconds to end one that ignores SIGTERM; whoever comes next does it first."""
+    heard: list[str] = []
+
+    def hear(line: str) -> None:
+        heard.append(line)
+        cut(server)
+
+    with pytest.raises(Unreachable, match="box: the connection broke off"):
+        connector.run("trap '' TERM; sleep 1000 & echo $!; wait", deadline_s=SOON_S, on_line=hear)
+    state = connector.run(f"cut -d ' ' -f 3 /proc/{heard[0]}/stat", deadline_s=SOON_S).stdout
+    assert state in ("", "Z\n")
+
+
+def test_an_address_that_sshd_does_not_lead_to_is_told(client: Client, place: Path) -> None:
+    """Apart from one where nobody listens: waiting would not help."""
+    with sshd(place / "closed", more=["AllowTcpForwarding no"]) as closed:
+        closed.admit(Path(f"{client.key}.pub"))
+        client.known_hosts.write_text(f"{client.known_hosts.read_text()}{closed.known_line}\n")
+        connector = SshConnector("box", closed.ssh())
+        with pytest.raises(NotForwarded, match="it needs `AllowTcpForwarding local`"):
+            connector.dial("tcp:127.0.0.1:1", deadline_s=SOON_S)
+        connector.close()
 
 
 def test_without_its_keeper_a_script_would_go_on(

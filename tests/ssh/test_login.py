@@ -99,6 +99,22 @@ def test_a_revoked_host_key_is_refused_although_it_is_known(stranger: Client, se
     assert f"is revoked by {stranger.known_hosts}:2" in outcome(server.ssh(host_keys=HostKeys.ACCEPT_NEW))
 
 
+def test_a_file_of_revoked_keys_is_not_passed_over(stranger: Client, server: Server) -> None:
+    """OpenSSH would look into it, and we can't."""
+    stranger.known_hosts.write_text(f"{server.known_line}\n")
+    stranger.config.write_text(f"RevokedHostKeys {stranger.folder}/revoked\n{stranger.config.read_text()}")
+    assert "box: RevokedHostKeys in OpenSSH's configuration of 127.0.0.1 is not supported" in outcome(server.ssh())
+
+
+def test_a_new_host_key_is_not_accepted_where_there_is_no_file_for_it(stranger: Client, server: Server) -> None:
+    """The system's files are not ours to write."""
+    system = stranger.folder / "system"
+    stranger.config.write_text(f"UserKnownHostsFile none\nGlobalKnownHostsFile {system}\n{stranger.config.read_text()}")
+    said = outcome(server.ssh(host_keys=HostKeys.ACCEPT_NEW))
+    assert said.endswith("`host_keys: accept-new` needs a UserKnownHostsFile in OpenSSH's configuration")
+    assert not system.exists()
+
+
 def test_the_kind_of_host_key_that_is_known_is_asked_for(stranger: Client, server: Server, place: Path) -> None:
     """A server with several keys is known by any one of them."""
     subprocess.run(("ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", f"{place}/rsa"), check=True)

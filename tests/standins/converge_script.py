@@ -42,6 +42,10 @@ class ScriptedConverge:
         self, part: Part, context: Context, *, seen_generation: int | None = None, machine_id: str | None = None
     ) -> Mapping[str, Any]:
         script = self._follow("converge", part, context, machine_id)
+        if "unreachable" in script:
+            error = Unreachable(f"{part.host} does not answer")
+            error.untouched = True
+            raise error
         inputs = as_inputs(part)
         with self._machine() as machine:
             old = machine["parts"].get(_place(machine, part))

@@ -58,7 +58,8 @@ class Connector(Protocol):
     def dial(self, address: str, *, deadline_s: float) -> socket.socket:
         """Connect from the machine's own point of view to `tcp:HOST:PORT` or `unix:PATH`.
 
-        The socket has `deadline_s` as its timeout. Raises `Unreachable` when nothing listens.
+        The socket has `deadline_s` as its timeout. Raises `Unreachable` when nothing listens, and
+        `NotForwarded` when the machine leads nobody there.
         """
         ...
 

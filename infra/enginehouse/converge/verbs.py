@@ -28,7 +28,7 @@ from enginehouse.converge.steps import Effect, Sh, Steps, WriteManifest
 from enginehouse.converge.turns import turn
 from enginehouse.converge.wire import DRIFT, as_inputs
 from enginehouse.converge.work import Work
-from enginehouse.errors import ChangedElsewhere, ConvergeFailed, Frozen, GateClosed, explain
+from enginehouse.errors import ChangedElsewhere, ConnectorError, ConvergeFailed, Frozen, GateClosed, explain
 from enginehouse.planner.diff import in_words
 from enginehouse.planner.parts import HostPart, Part, ReplicaPart
 from enginehouse.rollout.gate import Exchange
@@ -79,7 +79,11 @@ def converge(
     `ConvergeFailed` with reasons, and `Cancelled`.
     """
     connector = context.connectors.connect(part)
-    facts = look(part, connector, machine_id, context.claim)
+    try:
+        facts = look(part, connector, machine_id, context.claim)
+    except ConnectorError as error:
+        error.untouched = True
+        raise
     work = Work(context, connector, part.name, Places.of(part, facts.state))
     if adopting := _adoption(facts, seen_generation):
         context.notice(part.name, adopting)

@@ -10,7 +10,7 @@ from enginehouse.converge.ask import Answer, ask
 from enginehouse.converge.steps import BecomeReady, WaitIdle
 from enginehouse.converge.supervisor import Ending, SupervisorFault
 from enginehouse.converge.work import Work
-from enginehouse.errors import ConnectorError, ConvergeFailed
+from enginehouse.errors import ConnectorError, ConvergeFailed, NotForwarded
 from enginehouse.render.templates import render
 
 HEALTH_ANSWER_S = 5.0
@@ -77,6 +77,8 @@ class _Start:
         """The status of the health request; 0 without an answer."""
         try:
             return self._ask("GET", self._step.health_path, None, HEALTH_ANSWER_S).status
+        except NotForwarded as error:
+            raise ConvergeFailed(f"it can't be seen whether the engine is ready: {error}") from error
         except ConnectorError:
             return 0
 

@@ -29,6 +29,7 @@ from enginehouse.errors import (
     EnginehouseError,
     LeaseHeld,
     Owned,
+    WrongMachine,
     explain,
 )
 from enginehouse.planner.codec import KINDS
@@ -141,12 +142,13 @@ class Resources:
         """The resource as it is on its machine; None if it is not there.
 
         Raises `Unhealthy` with what is known if the machine can't be asked, if the part does not work, or if its
-        creation never came to an end.
+        creation never came to an end. Also if another machine answers: the way there is still that of the state, and
+        only an update can put it right.
         """
         part = as_part(kind, state.inputs)
         try:
             seen = self._verbs.observe(part, self._looking(urn, kind, state), machine_id=state.machine_id)
-        except (ConnectorError, CommandFailed, LeaseHeld) as error:
+        except (ConnectorError, CommandFailed, LeaseHeld, WrongMachine) as error:
             raise Unhealthy(state, tuple(explain(error))) from error
         if state.generation is None and (seen is None or not seen.outputs):
             raise Unhealthy(state, ("its creation has not come to an end; the next `pulumi up` continues it",))
@@ -163,16 +165,17 @@ class Resources:
     def update(self, urn: str, kind: str, old: State, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         """Converge a part that the state knows; its new outputs.
 
-        If the release from before serves again, the error is passed on as it is: the state keeps the old inputs, and
-        the next preview shows the same change again. (The Pulumi engine stores a partly failed update with the *new*
-        inputs, whatever the provider answers: its pkg/resource/deploy/step.go, read 2026-11, 3.259.0.)
+        If the release from before serves again, or the machine was not reached at all, the error is passed on as it is:
+        the state keeps the old inputs, and the next preview shows the same change again. (The Pulumi engine stores a
+        partly failed update with the *new* inputs, whatever the provider answers: its pkg/resource/deploy/step.go, read
+        2026-11, 3.259.0.)
         """
         part, context = as_part(kind, inputs), self._with(urn, kind, inputs, old)
         try:
             made = self._verbs.converge(part, context, seen_generation=old.generation, machine_id=old.machine_id)
             return {**made, **_owner(kind, old)}
         except STOPPED_MIDWAY as error:
-            if isinstance(error, Cancelled) or getattr(error, "old_serves", False):
+            if isinstance(error, Cancelled) or any(getattr(error, why, False) for why in ("old_serves", "untouched")):
                 raise
             raise Unhealthy(replace(old, inputs=inputs), tuple(explain(error))) from error
 

@@ -19,7 +19,7 @@ from enginehouse.converge.manifest import Change, Manifest, to_json
 from enginehouse.converge.places import Places
 from enginehouse.converge.steps import Activation, Sh, Undo, WriteManifest
 from enginehouse.converge.work import Work
-from enginehouse.errors import Cancelled, ConvergeFailed, WrongMachine
+from enginehouse.errors import Cancelled, ConvergeFailed, Unreachable, WrongMachine
 from enginehouse.planner.parts import ConnectionKind
 from tests.simulated.plans import PLANS
 
@@ -99,6 +99,15 @@ def test_another_machine_is_named_before_anything_else(context: Context, verb: C
     """By every verb; both ids are told."""
     with pytest.raises(WrongMachine, match=r"its id is m, expected x\); nothing was changed"):
         verb(PART, context, machine_id="x")
+
+
+def test_a_machine_that_is_not_reached_is_untouched(machine: FakeConnector, context: Context) -> None:
+    """And the error says so; one that breaks off later does not."""
+    machine.break_at(1, Unreachable("box does not answer"))
+    with pytest.raises(Unreachable) as caught:
+        converge(PART, context)
+    assert caught.value.untouched
+    assert not Unreachable("later").untouched
 
 
 def test_a_copied_disk_is_another_machine(machine: FakeConnector, context: Context) -> None:

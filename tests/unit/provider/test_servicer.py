@@ -222,6 +222,15 @@ def test_a_failed_update_that_serves_nothing_is_stored_as_unhealthy(world: World
     assert caught.value.unhealthy.properties == made.properties
 
 
+def test_an_update_that_never_reached_the_machine_keeps_the_old_state(world: World) -> None:
+    """So a mistyped address is shown again, and is no part of the state."""
+    made = world.create(REPLICA, machine_id="m-1")
+    world.script(chat_box_0={"unreachable": True})
+    with pytest.raises(Aborted, match="box does not answer") as caught:
+        world.update(made, REPLICA, changed(REPLICA, args={"ctx-size": "8192"}), machine_id="m-1")
+    assert caught.value.unhealthy is None
+
+
 def test_update_sends_the_generation_it_has_seen(world: World) -> None:
     made = world.create(REPLICA)
     newer = changed(REPLICA, args={"ctx-size": "8192"})
@@ -232,6 +241,7 @@ def test_update_sends_the_generation_it_has_seen(world: World) -> None:
 
 @pytest.mark.parametrize("verb", ["update", "read", "delete"])
 def test_another_machine_is_an_error_and_is_left_alone(world: World, verb: str) -> None:
+    """A look at it says so and keeps the part: else the refresh before an update would keep out the right address."""
     made = world.create(HOST)
     (world.folder / "machine.json").write_text(json.dumps({"id": "m-2", "parts": {}}))
     calls: dict[str, Callable[[], object]] = {
@@ -239,8 +249,9 @@ def test_another_machine_is_an_error_and_is_left_alone(world: World, verb: str) 
         "read": lambda: world.read(made, HOST),
         "delete": lambda: world.delete(made, HOST),
     }
-    with pytest.raises(Aborted, match="m-2 answers, but box is on m-1"):
+    with pytest.raises(Aborted, match="m-2 answers, but box is on m-1") as caught:
         calls[verb]()
+    assert (caught.value.unhealthy is not None) == (verb == "read")
     assert json.loads((world.folder / "machine.json").read_text())["parts"] == {}
 
 

@@ -87,6 +87,11 @@ kill -s KILL -- -{group} 2>/dev/null
 :"""
 
 
+def ending_lost(group: int) -> str:
+    """The same for a group that a broken connection left behind, if the number is still that of a shell of ours."""
+    return f"if grep -qs watched= /proc/{group}/cmdline; then {ending(group)}\nfi"
+
+
 def unix_relay(path: str) -> str:
     """A script that joins its streams with a unix socket, and notes `RELAY_OPEN`."""
     escaped = "".join(f"\\{sign}" if sign in _SOCAT_SIGNS else sign for sign in path)

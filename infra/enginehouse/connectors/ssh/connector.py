@@ -18,9 +18,9 @@ from enginehouse.connectors.ssh.link import BROKEN, Link, connect
 from enginehouse.connectors.ssh.links import Links
 from enginehouse.connectors.ssh.marked import Marked
 from enginehouse.connectors.ssh.relay import READ_BYTES, as_socket
-from enginehouse.connectors.ssh.session import BROKE_OFF, Session
+from enginehouse.connectors.ssh.session import BROKE_OFF, Session, after
 from enginehouse.connectors.ssh.settings import route
-from enginehouse.errors import Cancelled, CommandFailed, DeadlineExceeded, EnginehouseError, Unreachable
+from enginehouse.errors import Cancelled, CommandFailed, DeadlineExceeded, EnginehouseError, NotForwarded, Unreachable
 from enginehouse.planner.parts import Become, HostKeys, Ssh
 
 END_S = 10.0
@@ -43,6 +43,9 @@ class SshConnector:
         self._lock = threading.Lock()
         self._running = 0
         self._held: tuple[SshHeld, ...] = ()
+        self._left_behind: set[int] = set()
+        """Process groups of scripts whose connection broke: their keeper may not know it yet."""
+        self._ending = threading.Lock()
 
     @property
     def host(self) -> str:
@@ -64,7 +67,10 @@ class SshConnector:
                 raise self._too_slow(deadline_s, session.tail(TAIL_LINES))
 
         with self._counted(), self._links.session(deadline_s) as channel:
-            session = self._session(channel, script, stdin, check=check, on_line=on_line)
+            self._end_left_behind(channel.get_transport())
+            session = self._session(
+                channel, script, stdin, check=check, within_s=ends - time.monotonic(), on_line=on_line
+            )
             with self._ended_on_error(session):
                 result = session.run()
                 self._refuse_if_closed()
@@ -85,7 +91,10 @@ class SshConnector:
             )
         except paramiko.ChannelException as error:
             if error.code == 1:
-                raise Unreachable(f"{self._host}: sshd forwards nothing; it needs `AllowTcpForwarding local`") from None
+                raise NotForwarded(
+                    f"{self._host}: sshd does not lead us to {address}; it needs `AllowTcpForwarding local`, "
+                    "and no `PermitOpen` or `restrict` against it"
+                ) from None
             raise Unreachable(f"nothing answers at {address}") from error
         except BROKEN as error:
             broken = f"nothing answers at {address}" if transport.is_active() else f"{self._host}: {BROKE_OFF}"
@@ -99,7 +108,9 @@ class SshConnector:
             undo.push(slot)
 
             def session(hear: Callable[[str], None]) -> Session:
-                return self._session(channel, script, check=_never, on_line=hear, keep_stdin_open=True)
+                return self._session(
+                    channel, script, check=_never, within_s=deadline_s + END_S, on_line=hear, keep_stdin_open=True
+                )
 
             held = SshHeld(session, end=self._end, after=slot.close)
             undo.pop_all()
@@ -138,6 +149,7 @@ class SshConnector:
         stdin: Iterable[bytes] = (),
         *,
         check: Callable[[], None],
+        within_s: float,
         on_line: Callable[[str], None] | None = None,
         keep_stdin_open: bool = False,
     ) -> Session:
@@ -148,6 +160,7 @@ class SshConnector:
             stdin,
             about=self._about,
             check=check,
+            within_s=within_s,
             on_line=on_line,
             keep_stdin_open=keep_stdin_open,
         )
@@ -179,14 +192,30 @@ class SshConnector:
         try:
             yield
         except BaseException:
+            session.wait_for_group(END_S / 5)
             self._end(session)
             raise
 
     def _end(self, session: Session) -> None:
-        """End what still runs on the machine. If the connection is gone, the keeper there does it."""
-        group = session.wait_for_group(END_S / 5)
+        """End what still runs on the machine. If the connection is gone, its keeper does it, or who comes next."""
+        group = session.group
         if session.ended or group is None:
             return
+        try:
+            self._run_beside(session.transport(), command.ending(group))
+        except EnginehouseError:
+            self._left_behind.add(group)
+            session.transport().close()
+
+    def _end_left_behind(self, transport: paramiko.Transport) -> None:
+        """Nothing begins beside a script that this run has lost: it may undo what that one does."""
+        with self._ending:
+            for group in tuple(self._left_behind):
+                self._run_beside(transport, command.ending_lost(group))
+                self._left_behind.discard(group)
+
+    def _run_beside(self, transport: paramiko.Transport, script: str) -> None:
+        """Run a script that ends others, in a session that is not counted."""
         by = time.monotonic() + END_S
 
         def check() -> None:
@@ -194,10 +223,10 @@ class SshConnector:
                 raise DeadlineExceeded(f"{self._host}: ending a script took too long")
 
         try:
-            with contextlib.closing(_one_more(session.transport(), check)) as channel:
-                self._session(channel, command.ending(group), check=check).run()
-        except (EnginehouseError, *BROKEN):
-            session.transport().close()
+            with contextlib.closing(_one_more(transport, check)) as channel:
+                self._session(channel, script, check=check, within_s=END_S).run()
+        except BROKEN as error:
+            raise Unreachable(f"{self._host}: {BROKE_OFF}") from error
 
     def _dial_unix(self, address: str, path: str, deadline_s: float) -> socket.socket:
         """Through `socat`, also because only it can be run with `sudo`."""
@@ -247,7 +276,14 @@ class _Relayed:
     def open(self, deadline_s: float) -> bool:
         """Whether somebody listens there."""
         self._channel.settimeout(deadline_s)
-        self._channel.exec_command(self._shell)
+        until = time.monotonic() + deadline_s
+        try:
+            with after(deadline_s, self._channel.close):
+                self._channel.exec_command(self._shell)
+        except BROKEN:
+            if time.monotonic() >= until:
+                raise TimeoutError from None
+            raise
         self._channel.sendall(self._sent.head)
         while command.RELAY_OPEN not in self._notes:
             if self._err.ended is not None or not (data := self._channel.recv_stderr(READ_BYTES)):

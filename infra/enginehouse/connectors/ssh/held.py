@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from enginehouse.connectors.base import Result
 from enginehouse.connectors.process import GRACE_S
-from enginehouse.connectors.ssh.session import Session
+from enginehouse.connectors.ssh.session import TICK_S, Session
 from enginehouse.errors import EnginehouseError
 
 
@@ -54,6 +55,9 @@ class SshHeld:
     def stop(self) -> None:
         """End it, whatever it does."""
         if self._thread.is_alive():
+            until = time.monotonic() + GRACE_S
+            while self._session.group is None and self._thread.is_alive() and time.monotonic() < until:
+                self._thread.join(TICK_S)  # it alone takes what comes
             self._end(self._session)
             self._thread.join(GRACE_S)
             if self._thread.is_alive():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -59,17 +60,18 @@ class Links:
             link.close()
 
     def _session(self, by: float) -> tuple[Link, paramiko.Channel]:
-        dead, began = 0, time.monotonic()
+        dead, refused = 0, math.inf
         while True:
             link = self._link(by, session=True)
+            asked = time.monotonic()
             try:
                 return link, link.transport.open_session(timeout=OPEN_S)
             except BROKEN as error:
-                if (
-                    link.alive()
-                ):  # paramiko mixes up the reasons of several threads, so only this tells refused from dead
+                # paramiko mixes up the reasons of several threads, so only these tell refused from dead
+                if link.alive() and time.monotonic() - asked < OPEN_S:
                     # A session counts until its shell is gone, a moment after we have let go of it.
-                    self._give_back(link, full=time.monotonic() - began > PATIENCE_S)
+                    refused = min(refused, time.monotonic())
+                    self._give_back(link, full=time.monotonic() - refused > PATIENCE_S)
                     time.sleep(REFUSED_S)
                     continue
                 self._give_back(link, full=False)

@@ -6,8 +6,9 @@ import contextlib
 import secrets
 import select
 import socket
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import paramiko
 
@@ -27,13 +28,30 @@ FEED_S = 0.02
 """How long a full window is waited for before outputs are looked at again."""
 STATUS_S = 2.0
 """How long after the end of its output a command's exit code may come."""
+STUCK_S = 2.0
+"""How long after its deadline a script may go on with a write that does not end."""
 BROKE_OFF = "the connection broke off"
 KILLED = 137
 """The code of a script whose shell was killed, as a shell would say it (128 + SIGKILL)."""
 
 
+@contextlib.contextmanager
+def after(seconds: float, ends: Callable[[], object]) -> Iterator[None]:
+    """Call `ends`, in another thread, if the block lasts longer: paramiko starts and writes without a timeout."""
+    timer = threading.Timer(max(0.0, seconds), ends)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 class Session:
-    """`check` is called between moves and ends it by raising; `about` says whose words a failed start is told in."""
+    """`check` is called between moves and ends it by raising, at the latest when `run` lasts `within_s`.
+
+    `about` says whose words a failed start is told in.
+    """
 
     def __init__(
         self,
@@ -44,6 +62,7 @@ class Session:
         *,
         about: Callable[[str], str],
         check: Callable[[], None],
+        within_s: float,
         on_line: Callable[[str], None] | None = None,
         keep_stdin_open: bool = False,
     ) -> None:
@@ -51,6 +70,8 @@ class Session:
         self._command = command
         self._about = about
         self._check = check
+        self._within_s = within_s
+        self._sending = False
         self._chunks = iter(stdin)
         self._keep_stdin_open = keep_stdin_open
         self._feeding = True
@@ -75,9 +96,10 @@ class Session:
     def wait_for_group(self, timeout_s: float) -> int | None:
         """The process group, waited for: a script that has just begun must not be taken for one that never did."""
         until = time.monotonic() + timeout_s
-        while self.group is None and not self._is_over() and time.monotonic() < until:
-            if not self._drain():
-                select.select([self._channel], [], [], FEED_S)
+        with contextlib.suppress(Unreachable):
+            while self.group is None and not self._is_over() and time.monotonic() < until:
+                if not self._drain():
+                    select.select([self._channel], [], [], FEED_S)
         return self.group
 
     def tail(self, lines: int) -> tuple[str, ...]:
@@ -87,13 +109,15 @@ class Session:
     def run(self) -> Result:
         """Serve the script until it ends. Raises `Unreachable` if it can't start or the connection breaks."""
         try:
-            self._channel.exec_command(self._command)
+            with after(self._within_s, self._channel.close):
+                self._channel.exec_command(self._command)
         except BROKEN:
-            raise Unreachable(self._about(BROKE_OFF)) from None
-        while not self.ended and not self._is_over():
-            self._check()
-            if not self._drain():
-                self._feed() if self._feeding else select.select([self._channel], [], [], TICK_S)
+            raise self._broke_off() from None
+        with after(self._within_s + STUCK_S, self._cut_if_stuck):
+            while not self.ended and not self._is_over():
+                self._check()
+                if not self._drain():
+                    self._feed() if self._feeding else select.select([self._channel], [], [], TICK_S)
         return self._result()
 
     def send(self, data: bytes) -> None:
@@ -116,23 +140,35 @@ class Session:
         """Take what has come; whether anything had."""
         moved = False
         if self._channel.recv_ready():
-            self._out.add(self._channel.recv(READ_BYTES))
+            self._out.add(self._taken(self._channel.recv))
             moved = True
         if self._channel.recv_stderr_ready():
-            self._err.add(self._channel.recv_stderr(READ_BYTES))
+            self._err.add(self._taken(self._channel.recv_stderr))
             moved = True
         return moved
+
+    def _taken(self, recv: Callable[[int], bytes]) -> bytes:
+        """What has come; taking it also tells the machine that it may send more."""
+        try:
+            return recv(READ_BYTES)
+        except BROKEN:
+            raise self._broke_off() from None
 
     def _feed(self) -> None:
         """Send what the window takes, and get the next chunk at once: we know of the end before the script does."""
         self._channel.settimeout(FEED_S)
+        self._sending = True
         try:
             sent = self._channel.send(bytes(self._pending[:SEND_BYTES]))
         except socket.timeout:  # noqa: UP041 - paramiko's word for a full window
             return
-        except BROKEN:  # the script needs no more; its exit code says whether that is well
-            self._feeding = False
+        except BROKEN:
+            if not self._channel.closed:
+                raise self._broke_off() from None
+            self._feeding = False  # the script needs no more; its exit code says whether that is well
             return
+        finally:
+            self._sending = False
         self._pending = self._pending[sent:]
         if not self._pending and not self._next_chunk():
             self._feeding = False
@@ -153,10 +189,10 @@ class Session:
 
     def _result(self) -> Result:
         if self._out.begun is None:
-            raise Unreachable(self._about(self._why_not_begun()))
+            raise self._not_begun()
         if not self.ended:
-            if not self._channel.get_transport().is_active():
-                raise Unreachable(self._about(BROKE_OFF))
+            if not self._channel.eof_received:
+                raise self._broke_off()
             self._out.finish()
             self._err.finish()
         if self._lines:
@@ -164,10 +200,22 @@ class Session:
         code = int(self._out.ended) if self._out.ended else KILLED
         return Result(returncode=code, stdout=self._out_tail.text(), stderr=self._err_tail.text())
 
-    def _why_not_begun(self) -> str:
-        if not self._channel.get_transport().is_active():
-            return BROKE_OFF
+    def _broke_off(self) -> Exception:
+        """What to raise when the channel ended and the machine did not say so. Raises itself if `check` knows why.
+
+        A connection that breaks closes its channels before it is seen to be inactive, so it is not asked.
+        """
+        self._check()
+        return Unreachable(self._about(BROKE_OFF))
+
+    def _cut_if_stuck(self) -> None:
+        if self._sending:
+            self.transport().close()
+
+    def _not_begun(self) -> Exception:
+        if not self._channel.eof_received:
+            return self._broke_off()
         said = [line for line in f"{self._err.before}\n{self._out.before}".splitlines() if line.strip()]
         code = self._channel.exit_status if self._channel.status_event.wait(STATUS_S) else "none"
         words = f'it said "{said[0].strip()[:200]}"' if said else "it said nothing"
-        return f"no shell started: {words} and ended (code {code})"
+        return Unreachable(self._about(f"no shell started: {words} and ended (code {code})"))

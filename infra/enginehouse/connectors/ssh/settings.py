@@ -33,12 +33,16 @@ class Hop:
     agent: str | None
     """The agent's socket."""
     known_hosts: tuple[Path, ...]
-    """The person's own files first; the first is where a new key is written."""
+    """The person's own files first."""
+    new_hosts: Path | None
+    """Where a new key is written: the first of the person's own."""
     key_name: str
     """What the machine is called in them."""
     hash_names: bool = False
     """Whether a name is hidden where it is written down."""
     jump: str | None = None
+    revoked: str | None = None
+    """A file of keys that must not be believed."""
     proxy_command: str | None = None
 
     def __str__(self) -> str:
@@ -61,6 +65,11 @@ def route(host: str, ssh: Ssh) -> tuple[Hop, ...]:
     if odd := next((hop for hop in hops if hop.proxy_command), None):
         raise Unreachable(
             f"{host}: ProxyCommand in OpenSSH's configuration of {odd.hostname} is not supported; use ProxyJump"
+        )
+    if odd := next((hop for hop in hops if hop.revoked), None):
+        raise Unreachable(
+            f"{host}: RevokedHostKeys in OpenSSH's configuration of {odd.hostname} is not supported; "
+            "use lines that begin with @revoked in known_hosts"
         )
     return tuple(hops)
 
@@ -87,7 +96,10 @@ def parse(text: str, *, environment: Mapping[str, str], home: Path) -> Hop:
     def path(written: str) -> Path:
         return at_home(re.sub(r"%(.)", lambda found: tokens.get(found[1], found[0]), written), home)
 
-    lists = ("userknownhostsfile", "globalknownhostsfile")
+    def files(name: str) -> tuple[Path, ...]:
+        return tuple(path(file) for file in (one(name) or "").split())
+
+    mine = files("userknownhostsfile")
     alias = one("hostkeyalias")
     return Hop(
         hostname=hostname,
@@ -96,10 +108,12 @@ def parse(text: str, *, environment: Mapping[str, str], home: Path) -> Hop:
         identity_files=tuple(path(file) for file in values.get("identityfile", []) if file != "none"),
         identities_only=one("identitiesonly") == "yes",
         agent=_agent(values.get("identityagent", ["SSH_AUTH_SOCK"])[0], environment, path),
-        known_hosts=tuple(path(file) for name in lists for file in (one(name) or "").split()),
+        known_hosts=(*mine, *files("globalknownhostsfile")),
+        new_hosts=mine[0] if mine else None,
         key_name=alias or (hostname.lower() if port == DEFAULT_PORT else f"[{hostname.lower()}]:{port}"),
         hash_names=one("hashknownhosts") == "yes",
         jump=one("proxyjump"),
+        revoked=one("revokedhostkeys"),
         proxy_command=one("proxycommand"),
     )
 

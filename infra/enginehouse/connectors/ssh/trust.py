@@ -31,12 +31,17 @@ def check(who: str, hop: Hop, key: HostKey, *, accept_new: bool) -> None:
     if found.trust is Trust.KNOWN:
         return
     said = f"{key.type} {key.fingerprint}"
-    file = hop.known_hosts[0] if hop.known_hosts else Path("~/.ssh/known_hosts")
     line = line_of(hop.key_name, key)
     if found.trust is Trust.UNKNOWN:
-        if accept_new:
-            remember(file, line_of(hashed(hop.key_name, os.urandom(20)), key) if hop.hash_names else line)
+        if accept_new and hop.new_hosts is None:
+            raise HostKeyRefused(
+                f"{who}: the host key of {hop} is not known ({said}), and there is no file to write it to: "
+                "`host_keys: accept-new` needs a UserKnownHostsFile in OpenSSH's configuration"
+            )
+        if accept_new and hop.new_hosts:
+            remember(hop.new_hosts, line_of(hashed(hop.key_name, os.urandom(20)), key) if hop.hash_names else line)
             return
+        file = hop.new_hosts or "/etc/ssh/ssh_known_hosts"
         raise HostKeyRefused(
             f"{who}: the host key of {hop} is not known ({said}); compare it on the machine "
             f"(`ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub`), then add this line to {file}: {line}"

@@ -45,6 +45,7 @@ def test_everything_that_counts_is_read() -> None:
             Path("/etc/ssh/ssh_known_hosts"),
             Path("/etc/ssh/ssh_known_hosts2"),
         ),
+        new_hosts=HOME / ".ssh/known_hosts",
         key_name="[gpu-1.example]:2222",
         hash_names=True,
         jump="ops@bastion:22",
@@ -66,6 +67,17 @@ def test_the_agent_is_the_one_that_is_configured() -> None:
     }
     assert found == lines
     assert hop().agent is None
+
+
+def test_a_new_key_is_never_written_to_a_file_of_the_system() -> None:
+    """With no file of the person's own there is none for it."""
+    found = hop(("userknownhostsfile ~/.ssh/known_hosts %d/more", "userknownhostsfile none"))
+    assert (found.known_hosts[0], found.new_hosts) == (Path("/etc/ssh/ssh_known_hosts"), None)
+
+
+def test_a_file_of_revoked_keys_is_seen() -> None:
+    assert hop(("host gpu", "host gpu\nrevokedhostkeys /etc/ssh/revoked")).revoked == "/etc/ssh/revoked"
+    assert hop(("host gpu", "host gpu\nrevokedhostkeys none")).revoked is None
 
 
 def test_what_is_none_is_not_there() -> None:
