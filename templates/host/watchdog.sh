@@ -161,9 +161,9 @@ is_taken() { # whether its traffic was taken, so that it has to be given back
     { read -r _ && read -r _; } <"$home/run/hung"
 }
 
-unmark() { # HOW
-    rm -f "$home/run/hung"
+unmark() { # HOW; who finds no mark finds all of it in the journal
     tell recovered "$1"
+    rm -f "$home/run/hung"
 }
 
 heal() { # under the machine's lease, or not at all: a run may be at work

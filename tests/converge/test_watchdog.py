@@ -201,7 +201,7 @@ def test_a_frozen_stack_is_only_told_about_and_an_up_heals_it(watched: World) ->
         hung = hang(watched)
         stuck = threading.Thread(target=watched.ask)
         stuck.start()
-        watched.wait_until(lambda: words(watched)[-1] == "hung")
+        watched.wait_until(lambda: words(watched)[-1:] == ["hung"])
         watched.supervisor().stop("watchdog")
         assert engine(watched) == hung
     foreseen = foresee(watched.replica(), watched.context())
