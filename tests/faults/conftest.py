@@ -24,16 +24,12 @@ _making = threading.Lock()
 
 @contextmanager
 def faulty_world() -> Iterator[FaultyWorld]:
-    """A stack that is up, on a disk of its own, and has the two releases and configurations that are kept."""
+    """A stack that is up, on a disk of its own."""
     with ExitStack() as stack:
         with _making:
             world = stack.enter_context(new_world(FaultyWorld))
             world.disk = stack.enter_context(disk(world))
-            for _ in range(3):
-                world.edit_weights()
-                world.edit_release()
-                world.edit_gateway()
-                world.up()
+            world.up()
         yield world
 
 

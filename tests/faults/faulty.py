@@ -34,6 +34,8 @@ PROGRAMS = {
     "watchdog": "box/watchdog",
 }
 """What the supervisor may look after, and the marks of its processes."""
+KEPT = 2
+"""Releases of a part that stay on a machine."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -145,6 +147,13 @@ class FaultyWorld(World):
     def edit_gateway(self) -> None:
         self.edits += 1
         self.settings["limits"] = {"requests_per_minute": 100_000 + self.edits}
+
+    def keep_all(self) -> None:
+        """Bring as many releases and configurations as are kept, so that the next edit has one to remove."""
+        while any(len(list(self.place(part, "releases").iterdir())) < KEPT for part in ("chat-box-0", "gateway-box")):
+            self.edit_release()
+            self.edit_gateway()
+            self.up()
 
     @property
     def journal_file(self) -> Path:

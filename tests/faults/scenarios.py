@@ -23,6 +23,7 @@ def first_up(world: FaultyWorld) -> None:
 def edit_beside(world: FaultyWorld) -> None:
     """New weights and a new release, which starts beside the one that runs."""
     world.memory_mib = 1
+    world.keep_all()
     world.edit_weights()
     world.edit_release()
 
@@ -30,11 +31,13 @@ def edit_beside(world: FaultyWorld) -> None:
 def edit_stop_first(world: FaultyWorld) -> None:
     """A new release without room for it beside the one that runs."""
     world.memory_mib = HUGE_MIB
+    world.keep_all()
     world.edit_release()
 
 
 def edit_gateway(world: FaultyWorld) -> None:
     """Another limit for a client, which takes a reload."""
+    world.keep_all()
     world.edit_gateway()
 
 

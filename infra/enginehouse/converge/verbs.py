@@ -95,7 +95,7 @@ def converge(
         check_frozen(part, facts)
         check_room(part, facts)
         lease = context.leases.hold(connector, facts.state, context.run, work.journal.taken_over)
-        with room_named(part, connector), turn(part), lease:
+        with room_named(part, connector), lease, turn(part):
             facts = look(part, connector, machine_id, context.claim)
             _check_generation(part, facts, seen_generation)
             check_frozen(part, facts)
