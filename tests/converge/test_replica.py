@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from enginehouse.converge import as_inputs, replica, runners
+from enginehouse.converge import as_inputs, replica, runners, verbs
 from enginehouse.converge.runners import Replica, Runner
 from enginehouse.converge.steps import Step
 from enginehouse.errors import Cancelled, ChangedElsewhere, ConvergeFailed, WrongMachine
@@ -148,6 +148,32 @@ def test_an_engine_that_was_not_stopped_yet_is_not_started_again(running: World,
     assert running.processes() == before
     assert [text for text in running.texts() if "undoing" in text] == ["chat-box-0: undoing: giving it the traffic"]
     assert running.ask()[0] == 200
+
+
+def killed_gateway_comes_back_when_waited_for(world: World) -> None:
+    """As after a kill: it is gone at the first look, and the supervisor starts it with the servers it had."""
+    world.supervisor().stop("gateway-box")
+    world.on_event = lambda event: (
+        world.supervisor().start("gateway-box") if "waiting for the gateway" in event.text else None
+    )
+
+
+def test_a_gateway_that_has_just_died_is_waited_for(running: World) -> None:
+    """It comes back with the servers it had, so none of them is stopped before its requests are held."""
+    running.settings["context"] = 1024
+    killed_gateway_comes_back_when_waited_for(running)
+    running.converge(tiny(running.replica(), HUGE_MIB))
+    assert any("] holding requests back" in text for text in running.texts())
+    assert running.ask()[0] == 200
+
+
+def test_a_gateway_that_stays_away_is_not_waited_for_long(running: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twin: the engine is exchanged without a word to a gateway that nobody starts again."""
+    monkeypatch.setattr(verbs, "GATEWAY_BACK_S", 0.3)
+    running.settings["context"] = 1024
+    running.supervisor().stop("gateway-box")
+    running.converge(tiny(running.replica(), HUGE_MIB))
+    assert not any("] holding requests back" in text for text in running.texts())
 
 
 def test_a_taken_port_names_its_owner(running: World) -> None:

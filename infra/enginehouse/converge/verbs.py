@@ -33,6 +33,10 @@ from enginehouse.planner.diff import in_words
 from enginehouse.planner.parts import HostPart, Part, ReplicaPart
 from enginehouse.rollout.gate import Exchange
 
+GATEWAY_BACK_S = 5.0
+"""supervisord notices within a second that HAProxy ended, and a busy machine takes some to start it."""
+GATEWAY_LOOK_S = 0.2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
@@ -96,7 +100,7 @@ def converge(
         check_room(part, facts)
         lease = context.leases.hold(connector, facts.state, context.run, work.journal.taken_over)
         with room_named(part, connector), lease, turn(part):
-            facts = look(part, connector, machine_id, context.claim)
+            facts = _settled(part, context, connector, machine_id)
             _check_generation(part, facts, seen_generation)
             check_frozen(part, facts)
             steps = steps_now(part, facts, context.secrets)
@@ -105,7 +109,7 @@ def converge(
 
             def again() -> tuple[Facts, Steps]:
                 nonlocal facts, steps
-                facts = look(part, connector, machine_id, context.claim)
+                facts = _settled(part, context, connector, machine_id)
                 steps = steps_now(part, facts, context.secrets)
                 return facts, steps
 
@@ -235,6 +239,30 @@ class _Stamp:
         """The one before. Where the manifest was lost, history and caller keep the count from starting over."""
         before = self._facts.manifest or self._facts.former
         return before.generation if before else max(self._seen_generation or 0, self._facts.newest_generation)
+
+
+def _settled(part: Part, context: Context, connector: Connector, machine_id: str | None) -> Facts:
+    """A look at the machine, once a gateway that has just died is back.
+
+    Without it a replica's sides seem to get no requests. One would be stopped at once, and the gateway that the
+    supervisor starts meanwhile, with the servers it had, would send to it.
+    """
+    facts = look(part, connector, machine_id, context.claim)
+    if not _misses_gateway(part, facts):
+        return facts
+    context.progress(part.name, "waiting for the gateway, which does not answer")
+    until = context.clock.monotonic() + GATEWAY_BACK_S
+    while _misses_gateway(part, facts) and context.clock.monotonic() < until:
+        context.pause(GATEWAY_LOOK_S)
+        facts = look(part, connector, machine_id, context.claim)
+    return facts
+
+
+def _misses_gateway(part: Part, facts: Facts) -> bool:
+    """Whether a replica's gateway is there and does not answer, and somebody would start it again."""
+    if not isinstance(part, ReplicaPart) or facts.supervisor is None:
+        return False
+    return part.gateway.part in facts.others and facts.servers is None
 
 
 def _gate(
