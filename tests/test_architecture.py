@@ -21,7 +21,7 @@ PURE_CONVERGE = (
 PURE = [
     *(
         path
-        for folder in ("spec", "engines", "catalog", "planner", "render")
+        for folder in ("spec", "engines", "catalog", "planner", "render", "inventory")
         for path in sorted((PACKAGE / folder).rglob("*.py"))
     ),
     PACKAGE / "diagnostics.py",

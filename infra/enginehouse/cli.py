@@ -83,7 +83,7 @@ def _answer(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
             from enginehouse.verbs.doctor import doctor
 
             return doctor(arguments.stacks, Format(arguments.format), terminal.progress)
-        case "status" | "logs" | "history" | "events":
+        case "status" | "facts" | "logs" | "history" | "events":
             return _look(arguments, terminal)
         case _:
             return _change(arguments, terminal.progress)
@@ -96,6 +96,10 @@ def _look(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
             from enginehouse.verbs.status import status
 
             return status(arguments.stack, Format(arguments.format), terminal.progress)
+        case "facts":
+            from enginehouse.verbs.facts import facts
+
+            return facts(arguments.stack, Format(arguments.format), terminal.progress)
         case "logs":
             from enginehouse.verbs.logs import logs
 

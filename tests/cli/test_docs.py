@@ -72,8 +72,8 @@ def test_every_exit_code_is_explained_where_help_explains_it() -> None:
 @pytest.mark.parametrize(
     "golden",
     [
-        "status/serving.txt", "status/ordered.txt", "doctor/bad.txt", "history/two-parts.txt", "events/three.txt",
-        "rollback/before.txt", "rollback/after.txt",
+        "status/serving.txt", "status/ordered.txt", "facts/three.txt", "doctor/bad.txt", "history/two-parts.txt",
+        "events/three.txt", "rollback/before.txt", "rollback/after.txt",
     ],
 )  # fmt: skip
 def test_what_depends_on_a_machine_is_shown_as_the_renderer_shows_it(golden: str) -> None:

@@ -20,8 +20,8 @@ from tests.cli.conftest import Told
 from tests.cli.harness import COMMAND, DEMO, WRONG, environment, run, workplace
 
 VERBS = (
-    "new", "validate", "plan", "render", "status", "lock", "schema", "doctor", "logs", "history", "events", "rollback",
-    "drain", "cordon", "undrain", "freeze", "unfreeze",
+    "new", "validate", "plan", "render", "status", "facts", "lock", "schema", "doctor", "logs", "history", "events",
+    "rollback", "drain", "cordon", "undrain", "freeze", "unfreeze",
 )  # fmt: skip
 QUICK_S = 0.6
 """Processor seconds of `validate` of a small stack, which editors run on each save. The goal is 0.3 s when idle
@@ -80,6 +80,9 @@ def test_the_module_and_the_console_script_are_the_same(place: Path) -> None:
         ("plan demo --form json", ExitCode.USAGE),
         ("schema --out no/such/folder/file", ExitCode.FAILED),
         ("status demo", ExitCode.DIFFERS),
+        ("facts demo", ExitCode.OK),
+        ("facts", ExitCode.USAGE),
+        ("facts wrong", ExitCode.INVALID),
         ("logs demo", ExitCode.OK),
         ("logs demo -n -1", ExitCode.USAGE),
         ("logs demo nobody", ExitCode.INVALID),

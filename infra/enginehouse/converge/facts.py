@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -15,12 +14,8 @@ from enginehouse.converge.owner import from_json as owner_from_json
 from enginehouse.converge.places import SUPERVISOR
 from enginehouse.converge.standing import Order
 from enginehouse.converge.standing import from_json as order_from_json
-from enginehouse.errors import EnginehouseError
 from enginehouse.gateway.stats import ServerRow, parse_stats
-
-
-class BadProbe(EnginehouseError):
-    """The machine's answer to a probe is not what the probe's script prints."""
+from enginehouse.inventory.answers import BadProbe, values_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +128,7 @@ class Facts:
 
 def parse(text: str, stack: str) -> Facts:
     """The probe's output as facts. Raises `BadProbe` if there is none in it."""
-    values = dict(_pairs(text))
+    values = values_of(text)
     if "state" not in values:
         raise BadProbe("the probe's answer names no state folder")
     manifest = _manifest(values.get("manifest"))
@@ -168,21 +163,6 @@ def parse(text: str, stack: str) -> Facts:
         kept_tools={tool.name: tool for tool in _tools(values.get("kept_tools", ""))},
         texts=values,
     )
-
-
-def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    """Each fact, from the last line: what a shell's start files print comes before it."""
-    line = text.rstrip("\n").rpartition("\n")[2]
-    word, _, encoded = line.partition("\t")
-    try:
-        decoded = base64.b64decode(encoded, validate=True).decode(errors="replace")
-    except binascii.Error as err:
-        raise BadProbe(f"the probe's answer {line[:80]!r} is not base64") from err
-    if word != "facts":
-        raise BadProbe(f"the probe's answer {line[:80]!r} holds no facts")
-    for fact in decoded.split("\0")[1:]:
-        key, _, value = fact.partition("\t")
-        yield key, value
 
 
 def _manifest(text: str | None) -> Manifest | Damaged | None:

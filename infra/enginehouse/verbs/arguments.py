@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"enginehouse {__version__}", help="show the version and exit"
     )
     verbs = root.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
-    for add in (_new, _validate, _plan, _render, _status, _lock, _schema, _doctor, *_OPERATING):
+    for add in (_new, _validate, _plan, _render, _status, _facts, _lock, _schema, _doctor, *_OPERATING):
         add(verbs)
     return root
 
@@ -126,6 +126,18 @@ def _status(verbs: Verbs) -> None:
     )
     verb.add_argument("stack", metavar="STACK", nargs="?", help=f"{_STACK}; every stack of the folder if left out")
     _add_format(verb, "one line per stack")
+
+
+def _facts(verbs: Verbs) -> None:
+    verb = _add(
+        verbs,
+        "facts",
+        "show what the machines of a stack are and have",
+        "laptop",
+        "laptop --format json | jq '.machines[].facts.memory'",
+    )
+    verb.add_argument("stack", metavar="STACK", help=_STACK)
+    _add_format(verb, "everything that was found")
 
 
 def _lock(verbs: Verbs) -> None:

@@ -1,0 +1,18 @@
+"""A look at a machine as a whole, in one round trip."""
+
+from __future__ import annotations
+
+from enginehouse.converge.context import Context
+from enginehouse.inventory import Inventory, question, read
+from enginehouse.planner.parts import Part
+
+INVENTORY_S = 90.0
+"""Every question in it to a program that may hang has a limit of its own; together they stay below."""
+
+
+def take(part: Part, context: Context) -> Inventory:
+    """The machine that the part is on. Changes nothing, takes no lease."""
+    connector, clock = context.connectors.connect(part), context.clock
+    asked_at = clock.now().timestamp()
+    result = connector.run(question(), deadline_s=INVENTORY_S).check(f"{connector.host}: looking at the machine")
+    return read(result.stdout, asked_at=asked_at, answered_at=clock.now().timestamp())

@@ -1,0 +1,187 @@
+"""A machine as a whole. None, empty and `()` mean that the machine has no such thing or does not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """Its Linux. `distribution` and `version` as in os-release, such as `debian` and `12`."""
+
+    name: str = ""
+    distribution: str = ""
+    version: str = ""
+    kernel: str = ""
+    architecture: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """As whom scripts run."""
+
+    name: str
+    root: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cpu:
+    """`threads`: what engines may use at once. `board`: the machine's model where firmware names it."""
+
+    model: str = ""
+    threads: int = 0
+    flags: tuple[str, ...] = ()
+    board: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    total_mib: int
+    available_mib: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """Where the state folder is, or will be."""
+
+    folder: str
+    device: str
+    mount: str
+    size_mib: int
+    free_mib: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Systemd:
+    """`state` in its own words, such as `running` or `degraded`."""
+
+    version: str
+    state: str
+
+
+class Module(StrEnum):
+    """The two kinds of NVIDIA's kernel module."""
+
+    OPEN = "open"
+    PROPRIETARY = "proprietary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driver:
+    """NVIDIA's kernel module, and the newest CUDA that its libraries speak."""
+
+    version: str
+    module: Module
+    cuda: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """A part of a GPU with MIG, such as `3g.40gb`."""
+
+    profile: str
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computing:
+    """A process that computes on a GPU."""
+
+    pid: int
+    command: str
+    memory_mib: int | None
+
+    def __str__(self) -> str:
+        memory = f", {self.memory_mib} MiB" if self.memory_mib is not None else ""
+        return f"{self.command} (process {self.pid}{memory})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """`memory_mib` is None where GPU and processor share the machine's memory."""
+
+    index: int
+    uuid: str
+    name: str
+    memory_mib: int | None
+    used_mib: int | None
+    compute_capability: str
+    mig: bool
+    slices: tuple[Slice, ...] = ()
+    processes: tuple[Computing, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Display:
+    """A display controller or accelerator on the PCI bus, with the kernel driver that has it."""
+
+    address: str
+    vendor: str
+    device: str
+    driver: str
+
+    @property
+    def is_nvidia(self) -> bool:
+        return self.vendor == "0x10de"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graphics:
+    """`trouble`: why `gpus` may not be all that there is, in one sentence."""
+
+    gpus: tuple[Gpu, ...] = ()
+    driver: Driver | None = None
+    displays: tuple[Display, ...] = ()
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """A container program. `daemon`: the version of what does the work, or why it does not answer."""
+
+    name: str
+    version: str
+    daemon: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """A port that is listened on. Without `pid` it belongs to somebody whose processes we may not look into."""
+
+    port: int
+    addresses: tuple[str, ...]
+    pid: int | None = None
+    command: str = ""
+    unit: str = ""
+    """The systemd unit or container that it belongs to."""
+
+    def __str__(self) -> str:
+        return f"{self.command} ({', '.join(self._details())})" if self.pid else "a process of another user"
+
+    def _details(self) -> Iterator[str]:
+        yield f"process {self.pid}"
+        if self.unit:
+            yield self.unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """One machine, as it was a moment ago."""
+
+    system: System
+    user: User
+    cpu: Cpu
+    memory: Memory | None
+    disk: Disk | None
+    systemd: Systemd | None
+    secure_boot: bool | None
+    graphics: Graphics
+    runtimes: tuple[Runtime, ...]
+    ports: tuple[Listening, ...]
+    clock_off_s: int | None
+    """How far its clock is ahead of ours; 0 if it may be right, because an answer takes its time."""
+
+    def listening(self, port: int) -> Listening | None:
+        return next((found for found in self.ports if found.port == port), None)

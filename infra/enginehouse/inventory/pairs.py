@@ -1,0 +1,58 @@
+"""Each fact as a pair: the shell function that prints it, and the function that says what that means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from enginehouse.inventory import gpus, ports, system
+from enginehouse.inventory.answers import Values, values_of
+from enginehouse.inventory.model import Inventory
+from enginehouse.render.templates import render
+
+PATIENCE_S = 10
+"""For each question to `nvidia-smi`. Without its persistence daemon it initialises every GPU, up to a second each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """`command`: a line of shell, from `templates/host/inventory.sh`; `parse`: from what all commands printed."""
+
+    command: str
+    parse: Callable[[Values], Any]
+
+
+PAIRS: Mapping[str, Pair] = {
+    "system": Pair(command="system", parse=system.system),
+    "user": Pair(command="login", parse=system.user),
+    "cpu": Pair(command="cpu", parse=system.cpu),
+    "memory": Pair(command="memory", parse=system.memory),
+    "disk": Pair(command='disk_of "$state"', parse=system.disk),
+    "systemd": Pair(command="init", parse=system.systemd),
+    "secure_boot": Pair(command="secure_boot", parse=system.secure_boot),
+    "graphics": Pair(command='pci; nvidia_module; nvidia "$patience"', parse=gpus.graphics),
+    "runtimes": Pair(command="runtimes", parse=system.runtimes),
+    "ports": Pair(command="all_ports", parse=ports.ports),
+}
+"""By the field of `Inventory` that they are for."""
+
+
+def question(patience_s: int = PATIENCE_S) -> str:
+    """The script. It writes nothing and needs no stdin."""
+    lines = (f"patience={patience_s}", "find_state", "clock", *(pair.command for pair in PAIRS.values()))
+    libraries = (render("host/probe.sh"), render("host/inventory.sh"))
+    # Not every `base64` has `-w`.
+    return "\n".join(
+        (*libraries, "facts() {", *lines, "}", "printf 'facts\\t'", "facts | base64 | tr -d '\\n'", "echo")
+    )
+
+
+def read(text: str, *, asked_at: float, answered_at: float) -> Inventory:
+    """The machine as its answer says it is; our clock said these times around the question.
+
+    Raises `BadProbe` if it is no answer.
+    """
+    values = values_of(text)
+    found = {name: pair.parse(values) for name, pair in PAIRS.items()}
+    return Inventory(**found, clock_off_s=system.off_by(values, asked_at, answered_at))
