@@ -11,7 +11,7 @@ import pytest
 
 def find_tool(name: str) -> str | None:
     """The program's path or None: Enginehouse's cache first, then PATH, as on a deployed machine."""
-    return shutil.which(name, path=os.pathsep.join([str(_cache() / "bin"), os.environ.get("PATH", "")]))
+    return shutil.which(name, path=os.pathsep.join([str(cache() / "bin"), os.environ.get("PATH", "")]))
 
 
 def require_tool(name: str) -> str:
@@ -19,12 +19,13 @@ def require_tool(name: str) -> str:
     found = find_tool(name)
     if found is not None:
         return found
-    reason = f"{name} is neither in {_cache()}/bin nor on PATH; `make setup` brings it"
+    reason = f"{name} is neither in {cache()}/bin nor on PATH; `make setup` brings it"
     if os.environ.get("REQUIRE_ALL") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """Where `make setup` puts what it brings."""
     cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("ENGINEHOUSE_CACHE") or Path(cache_home, "enginehouse"))

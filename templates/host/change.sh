@@ -29,6 +29,17 @@ note() { # FILE LARGEST_BYTES LINE: append; a file that grew too large loses its
     mv -f "$1.new" "$1"
 }
 
+attend() { # PID REPORT...: until that child ends
+    child=$1
+    shift
+    sleep 0.05
+    while kill -0 "$child" 2>/dev/null; do
+        "$@"
+        sleep 0.2
+    done
+    wait "$child"
+}
+
 end_processes() { # STACK PID...: SIGTERM, 10 s, SIGKILL; a process id that means something else by now is left alone
     stack=$1
     shift

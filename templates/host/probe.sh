@@ -42,6 +42,12 @@ machine() {
     done </proc/meminfo
 }
 
+system() { # its name, and whether its packages can be installed without their services being started
+    key os
+    sed -n 's/^PRETTY_NAME="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release 2>/dev/null
+    [ ! -d /run/systemd/system ] || ! command -v apt-get >/dev/null || yes apt
+}
+
 drained_in() { # FOLDER of a stack: the order of each of its parts that has one
     for file in "$1"/*/drained.json; do
         [ -e "$file" ] || continue

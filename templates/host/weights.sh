@@ -2,17 +2,6 @@
 # Expects `file`, `sha256`, `record`. Prints `progress ...` lines a few times a second: so progress is
 # seen, and a wish to stop is heard.
 
-attend() { # PID REPORT...: until that child ends
-    child=$1
-    shift
-    sleep 0.05
-    while kill -0 "$child" 2>/dev/null; do
-        "$@"
-        sleep 0.2
-    done
-    wait "$child"
-}
-
 size_of() {
     stat -L -c %s "$1" 2>/dev/null || echo 0
 }

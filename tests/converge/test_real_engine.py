@@ -20,7 +20,7 @@ MODEL = CACHE / "models" / "SmolLM2-135M-Instruct-Q4_1.gguf"
 def real(world: World) -> World:
     """A stack that is up, with the real engine and weights that are already on the machine."""
     if not MODEL.exists():
-        reason = f"{MODEL} is missing; `make tools` brings it"
+        reason = f"{MODEL} is missing; `make setup` brings it"
         pytest.fail(reason) if os.environ.get("REQUIRE_ALL") == "1" else pytest.skip(reason)
     install_real_engine(world)
     world.model = MODEL.resolve()

@@ -312,7 +312,7 @@ def test_a_hang_is_noticed_within_half_as_much_again_at_the_lowest_limit(watched
 def test_a_real_engine_whose_main_thread_is_stuck_is_restarted(world: World) -> None:
     """Its threads for HTTP go on: health is good, completions and metrics do not come."""
     if not MODEL.exists():
-        reason = f"{MODEL} is missing; `make tools` brings it"
+        reason = f"{MODEL} is missing; `make setup` brings it"
         pytest.fail(reason) if os.environ.get("REQUIRE_ALL") == "1" else pytest.skip(reason)
     install_real_engine(world)
     world.model = MODEL.resolve()

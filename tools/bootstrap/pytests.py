@@ -13,9 +13,10 @@ MYPY_TOOLS = ("tools/bootstrap", "tools/recording", "tools/pulumi/language_host.
 TWO_AT_A_TIME = ("-n", "2", "--dist", "loadfile")
 """Most tests wait for other programs most of the time. Those of a file share a stack, so they stay together."""
 STAGES = (
-    ("without the Pulumi engine", "not alone and not engine and not e2e", TWO_AT_A_TIME),
+    ("without the Pulumi engine", "not alone and not engine and not e2e and not hosts", TWO_AT_A_TIME),
     ("with the machine for themselves", "alone and not engine and not e2e", ()),
     ("with the Pulumi engine", "engine and not e2e", ()),
+    ("on machines of their own", "hosts", ()),
     ("end to end", "e2e", ()),
 )
 

@@ -1,6 +1,6 @@
 """Installs everything, in the order of who needs whom; a second run only looks."""
 
-from bootstrap import demo_model, environments, haproxy, llama, pulumi_cli, supervisor
+from bootstrap import demo_model, environments, haproxy, llama, machine_image, pulumi_cli, supervisor
 from bootstrap.context import Context
 
 
@@ -13,6 +13,7 @@ def install_all(context: Context, *, dev: bool) -> None:
         "demo model": demo_model.install(context),
         "pulumi": pulumi_cli.install(context),
         "llama-server": llama.install(context),
+        **({"bare machine": machine_image.install(context)} if dev else {}),
     }
     for name, source in used.items():
         context.progress.line(f"{name + ':':17}{source}")

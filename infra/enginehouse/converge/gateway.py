@@ -69,6 +69,13 @@ def steps(part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]) -> Ste
     return Steps(stage=stage, activate=(*activate, *_close(gateway)), effect=effect, reason=reason)
 
 
+def foreseen(part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
+    """The steps once the host part has been brought: where HAProxy is missing, it says how it will come."""
+    if facts.manifest is None and "haproxy" not in facts.tools:
+        return Steps(effect=Effect.START, reason="HAProxy starts with this configuration, once it is installed")
+    return steps(part, facts, secrets)
+
+
 def _meaning(gateway: _Gateway, stage: tuple[Step, ...], activate: tuple[Step, ...]) -> tuple[Effect, str]:
     inner = [step for activation in activate if isinstance(activation, Activation) for step in activation.forward]
     if any(isinstance(step, StartProgram) for step in inner):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+import enginehouse.converge.packages as packages
 import enginehouse.converge.scripts as scripts
 import enginehouse.converge.watch as watch
-from enginehouse.converge.facts import Facts
+from enginehouse.converge.facts import Facts, Tool
 from enginehouse.converge.places import LONGEST_SOCKET_PATH, SUPERVISOR, WATCHDOG, Places
 from enginehouse.converge.programs import PRIVATE, placed
 from enginehouse.converge.steps import (
@@ -28,12 +29,6 @@ from enginehouse.planner.parts import HostPart
 from enginehouse.render.symbols import Secret
 from enginehouse.render.templates import render
 
-HOW_TO_GET: Mapping[str, str] = {
-    "haproxy": "`make tools`, or your system's package haproxy",
-    "supervisord": "`make tools`, or your system's package supervisor",
-    "curl": "your system's package curl",
-    "flock": "your system's package util-linux",
-}
 STOP_SUPERVISOR_S = 90.0
 """supervisord stops its programs one after the other and waits for each."""
 _OURS_ALONE = "700"
@@ -41,9 +36,14 @@ _VERSION = re.compile(r"\d+(?:\.\d+)+|\d+")
 
 
 def steps(part: HostPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
-    """What makes the machine ready for this stack's programs. Raises `ConvergeFailed` naming every missing tool."""
+    """What makes the machine ready for this stack's programs.
+
+    Raises `ConvergeFailed` naming every program that is too old, or is missing and can't be installed.
+    """
     places = Places.of(part, facts.state)
     _check_tools(part, facts)
+    if install := packages.install(part, facts):
+        return Steps(prepare=(install,), effect=Effect.START, reason=f"{install.title}, then what is missing of ours")
     _check_socket_path(part, places)
     files = _files(part, places, facts, secrets)
     wrong = wrong_files(files, facts.files)
@@ -75,21 +75,27 @@ def is_at_least(found: str, lowest: str) -> bool:
 
 
 def _check_tools(part: HostPart, facts: Facts) -> None:
-    problems = [text for name, lowest in part.tools.items() if (text := _problem(name, lowest, facts))]
+    absent, hindrance = packages.missing(part, facts), packages.hindrance(part, facts)
+    problems = [text for tool in facts.tools.values() if (text := _too_old(tool, part))]
+    if absent and (problems or hindrance):
+        missing = [f"{name} (at least {part.tools[name]}) is not on the PATH; {_get(name, part)}" for name in absent]
+        problems = [*missing, *problems, *([hindrance] if hindrance and part.connection.ssh else [])]
     if problems:
         raise ConvergeFailed(f"{part.host}: required programs are missing or too old", reasons=problems)
 
 
-def _problem(name: str, lowest: str, facts: Facts) -> str:
-    get = HOW_TO_GET.get(name, f"your system's package {name}")
-    tool = facts.tools.get(name)
-    if tool is None:
-        return f"{name} (at least {lowest}) is not on the PATH; get it from {get}"
-    found = version_of(tool.version)
+def _too_old(tool: Tool, part: HostPart) -> str:
+    found, lowest = version_of(tool.version), part.tools[tool.name]
     if is_at_least(found, lowest):
         return ""
     version = found or "without a version"
-    return f"{name} {version} at {tool.path} is too old, at least {lowest} is needed; get it from {get}"
+    return f"{tool.name} {version} at {tool.path} is too old, at least {lowest} is needed; {_get(tool.name, part)}"
+
+
+def _get(name: str, part: HostPart) -> str:
+    package = f"your system's package {packages.PACKAGES.get(name, name)}"
+    setup = part.connection.ssh is None and name in ("haproxy", "supervisord")
+    return f"get it from `make setup`, or {package}" if setup else f"get it from {package}"
 
 
 def _check_socket_path(part: HostPart, places: Places) -> None:

@@ -112,7 +112,7 @@ KINDS: Mapping[type[Part], Kind] = {
     ),
     GatewayPart: Kind(
         steps=gateway.steps,
-        foreseen=gateway.steps,
+        foreseen=gateway.foreseen,
         outputs=_gateway_outputs,
         differences=gateway.differences,
         complaints=_content,

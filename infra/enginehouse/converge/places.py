@@ -51,6 +51,11 @@ class Places:
         return cls(state=state, stack=part.stack, host=part.host, name=part.name)
 
     @property
+    def installing(self) -> str:
+        """There while packages are being installed, and after that was cut off."""
+        return f"{self.state}/host/installing"
+
+    @property
     def stack_folder(self) -> str:
         return f"{self.state}/{self.stack}"
 

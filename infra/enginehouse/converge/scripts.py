@@ -60,6 +60,12 @@ def start_supervisor(places: Places, program: str, environment: Mapping[str, str
     )
 
 
+def install_packages(mark: str, wanted: Iterable[str]) -> str:
+    """Install packages, each written as `PACKAGE:LOWEST_VERSION`. `mark` stands while that is not finished."""
+    words = " ".join(shlex.quote(word) for word in wanted)
+    return change(render("host/packages.sh"), f"install_packages {shlex.quote(mark)} {words}")
+
+
 def end_processes(stack: str, pids: Iterable[int]) -> str:
     return change(f"end_processes {stack} {' '.join(map(str, pids))}")
 

@@ -238,6 +238,8 @@ class Effect(StrEnum):
 class Steps:
     """What a part needs, what that means, and why. No steps have the effect `NOTHING`."""
 
+    prepare: tuple[Step, ...] = ()
+    """What has to be done before the others can be computed: then there are no others yet."""
     stage: tuple[Step, ...] = ()
     activate: tuple[Step, ...] = ()
     effect: Effect = Effect.NOTHING
@@ -246,7 +248,7 @@ class Steps:
     """What an engine that they start may take."""
 
     def all(self) -> tuple[Step, ...]:
-        return (*self.stage, *self.activate)
+        return (*self.prepare, *self.stage, *self.activate)
 
 
 def wrong_files(files: Iterable[Placed | Staged], stored: Mapping[str, Stored]) -> tuple[Placed, ...]:

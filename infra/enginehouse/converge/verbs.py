@@ -104,6 +104,12 @@ def converge(
             _check_generation(part, facts, seen_generation)
             check_frozen(part, facts)
             steps = steps_now(part, facts, context.secrets)
+            if steps.prepare:
+                execute(steps.prepare, work)
+                facts = look(part, connector, machine_id, context.claim)
+                steps = steps_now(part, facts, context.secrets)
+            if steps.prepare:
+                raise ConvergeFailed(f"{part.name}: {steps.prepare[0].title} changed nothing")
             if context.claim and _claims(context, facts):
                 make_claim(part, work, context.claim)
 

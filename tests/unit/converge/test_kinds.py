@@ -17,7 +17,7 @@ from enginehouse.converge.programs import choose_tool, start_script, words
 from enginehouse.converge.steps import Placed, Prove, Sh, Steps, Upload, WriteManifest
 from enginehouse.converge.work import share
 from enginehouse.errors import ConvergeFailed
-from enginehouse.planner.parts import Part
+from enginehouse.planner.parts import Connection, ConnectionKind, HostPart, Part, Ssh
 from tests.simulated.plans import ORDER, PLANS
 
 CHANGE = Change(run="r", who="ada@desk", door="pulumi", at="2026-11-24T12:00:00+00:00")
@@ -82,6 +82,29 @@ def test_a_version_is_found_in_what_programs_say(text: str, version: str) -> Non
 def test_versions_compare_by_numbers(found: str, lowest: str, enough: bool) -> None:
     """Not by letters."""
     assert host.is_at_least(found, lowest) is enough
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        ({"user": "ops\n"}, "`become: sudo` in the stack file would let Enginehouse install them"),
+        ({"user": "root\n", "os": "Fedora 40\n"}, "this is Fedora 40, so do it by hand"),
+        ({"user": "root\n", "apt": "yes\n"}, None),
+    ],
+)
+def test_it_is_said_why_nothing_can_be_installed(texts: dict[str, str], said: str | None) -> None:
+    """Behind the names of all that is missing; where it can be, that is the first step, and the only one."""
+    connection = Connection(kind=ConnectionKind.SSH, ssh=Ssh(address="box"))
+    part = HostPart(name="box", stack="demo", host="box", connection=connection, tools={"haproxy": "2.6"})
+    if said is None:
+        (step,) = host.steps(part, machine(texts=texts), {}).all()
+        assert step.title == "installing haproxy from the distribution's packages"
+        return
+    with pytest.raises(ConvergeFailed) as failure:
+        host.steps(part, machine(texts=texts), {})
+    missing, hindrance = failure.value.reasons
+    assert missing == "haproxy (at least 2.6) is not on the PATH; get it from your system's package haproxy"
+    assert hindrance.endswith(said)
 
 
 def test_the_program_of_before_is_kept_while_it_is_there() -> None:

@@ -1,0 +1,186 @@
+"""Bare machines for tests: containers with systemd and sshd on a network of their own, under a dockerd of our own."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from enginehouse.planner.parts import HostKeys, Ssh
+from tests.ssh.server import Client
+from tests.tools_available import cache
+
+NETWORK = "10.79.0"
+BRIDGE = "eh-hosts0"
+IMAGE = "machine"
+LOCK = Path(tempfile.gettempdir(), "enginehouse-test-hosts.lock")
+"""One lab at a time: the bridge's name and the network are the whole machine's."""
+RUNTIME = Path(__file__).with_name("oci_runtime")
+REBOOTED = 129
+"""How systemd ends as the first process of a container when it is told to reboot (measured 2026-11, systemd 252)."""
+START_S = 60.0
+COMMAND_S = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A running machine. `run` is the way in behind everybody's back, without sshd."""
+
+    lab: Lab
+    name: str
+    address: str
+
+    @property
+    def known_line(self) -> str:
+        kind, text, *_ = self.run("cat /etc/ssh/ssh_host_ed25519_key.pub").split()
+        return f"{self.address} {kind} {text}"
+
+    def ssh(self, **more: object) -> Ssh:
+        given = {"address": self.address, "user": "root", "host_keys": HostKeys.VERIFY, **more}
+        return Ssh(**given)  # type: ignore[arg-type]
+
+    def run(self, script: str, *, stdin: bytes = b"") -> str:
+        """What a script says as root; it must end well."""
+        done = self.lab.docker("exec", "-i", self.name, "sh", "-eu", "-c", script, stdin=stdin)
+        assert done.returncode == 0, (script, done.stdout, done.stderr)
+        return done.stdout.decode()
+
+    def holds(self, condition: str) -> bool:
+        """Whether a script ends well."""
+        return self.lab.docker("exec", self.name, "sh", "-c", condition).returncode == 0
+
+    def put(self, path: str, content: bytes, mode: int = 0o755) -> None:
+        self.run(f"cat >{shlex.quote(path)}; chmod {mode:o} {shlex.quote(path)}", stdin=content)
+
+    def reboot(self) -> None:
+        """As a person would, over its own systemd; returns when sshd is there again."""
+        self.lab.docker("exec", self.name, "systemctl", "reboot")
+        assert self.lab.docker("wait", self.name).stdout.strip() == str(REBOOTED).encode()
+        assert self.lab.docker("start", self.name).returncode == 0
+        self.wait()
+
+    def wait(self) -> None:
+        """Until it has booted."""
+        until = time.monotonic() + START_S
+        while not self.holds("systemctl is-active -q ssh.service"):
+            assert time.monotonic() < until, self.lab.docker("logs", self.name).stdout.decode()
+            time.sleep(0.1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lab:
+    """The machines' network, and what runs them."""
+
+    folder: Path
+    client: Client
+    """Who is let in everywhere, as root and as `ops`."""
+
+    def docker(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        argv = ("docker", "-H", f"unix://{self.folder}/docker.sock", *words)
+        return subprocess.run(argv, input=stdin, capture_output=True, timeout=COMMAND_S, check=False)
+
+    @contextlib.contextmanager
+    def machine(self, name: str, number: int) -> Iterator[Machine]:
+        """A machine that is as bare as one can be, and gone afterwards. The client knows it."""
+        address = f"{NETWORK}.{10 + number}"
+        tmpfs = ("--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec")
+        admitted = (
+            f"--volume={self.folder}/admitted:{home}/.ssh/authorized_keys:ro" for home in ("/root", "/home/ops")
+        )
+        where = (
+            "--privileged",
+            "--cgroupns=private",
+            "--stop-signal=SIGRTMIN+3",
+            "--network=hosts",
+            f"--ip={address}",
+            f"--hostname={name}",
+        )
+        done = self.docker("run", "--detach", f"--name={name}", *where, *tmpfs, *admitted, IMAGE)
+        assert done.returncode == 0, done.stderr.decode()
+        machine = Machine(lab=self, name=name, address=address)
+        try:
+            machine.wait()
+            with self.client.known_hosts.open("a") as known:
+                known.write(machine.known_line + "\n")
+            yield machine
+        finally:
+            self.docker("rm", "--force", "--volumes", name)
+
+
+@contextlib.contextmanager
+def lab() -> Iterator[Lab]:
+    """A lab without machines."""
+    image = _require()
+    with contextlib.ExitStack() as stack:
+        lock = stack.enter_context(LOCK.open("w"))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = Path(tempfile.mkdtemp(prefix="eh-lab-", dir="/tmp"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        made = Lab(folder=folder, client=Client.make(folder / "client"))
+        shutil.copy(f"{made.client.key}.pub", folder / "admitted")
+        stack.enter_context(_dockerd(made))
+        where = (f"--subnet={NETWORK}.0/24", f"--gateway={NETWORK}.1", f"--opt=com.docker.network.bridge.name={BRIDGE}")
+        _check(made, "network", "create", *where, "--opt=com.docker.network.driver.mtu=1400", "hosts")
+        stack.callback(made.docker, "network", "rm", "hosts")
+        changes = ('CMD ["/sbin/init-machine"]', "ENV container=docker")
+        _check(made, "import", *(f"--change={change}" for change in changes), str(image), IMAGE)
+        yield made
+
+
+def _require() -> Path:
+    """The machines' file tree. Without it, or what runs it, the test is skipped, or fails with REQUIRE_ALL=1."""
+    image = cache() / "machine.tar"
+    lacking = [name for name in ("dockerd", "docker", "iptables", "ip") if shutil.which(name) is None]
+    reason = f"machines of their own need root, {', '.join([*lacking, str(image)])}; as root `make test` brings them"
+    if os.geteuid() == 0 and not lacking and image.exists():
+        return image
+    if os.environ.get("REQUIRE_ALL") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@contextlib.contextmanager
+def _dockerd(made: Lab) -> Iterator[None]:
+    folder = made.folder
+    argv = (
+        "dockerd",
+        f"--data-root={folder}/data",
+        f"--exec-root={folder}/exec",
+        f"--host=unix://{folder}/docker.sock",
+        f"--pidfile={folder}/pid",
+        f"--config-file={folder}/docker.json",
+        "--storage-driver=overlay2",
+        "--bridge=none",
+        f"--add-runtime=lab={RUNTIME}",
+        "--default-runtime=lab",
+    )
+    (folder / "docker.json").write_text("{}")
+    forwarding = subprocess.run(("iptables", "-S", "FORWARD"), capture_output=True, check=True, text=True).stdout
+    with (folder / "dockerd.log").open("w") as log:
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    try:
+        until = time.monotonic() + START_S
+        while made.docker("version").returncode != 0:
+            assert process.poll() is None and time.monotonic() < until, (folder / "dockerd.log").read_text()
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(START_S)
+        policy = forwarding.split("\n", 1)[0].removeprefix("-P ").split()
+        subprocess.run(("iptables", "-P", *policy), check=False)  # dockerd sets its own and leaves it
+
+
+def _check(made: Lab, *words: str) -> None:
+    done = made.docker(*words)
+    assert done.returncode == 0, (words, done.stderr.decode())
