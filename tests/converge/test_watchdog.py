@@ -23,6 +23,7 @@ from tests.converge.conftest import new_world
 from tests.converge.harness import World, install_real_engine
 from tests.converge.load import load, wait_for_answers
 from tests.converge.test_real_engine import MODEL
+from tests.tools_available import require_tool
 
 HANG_AFTER_S = 2
 LOWEST_S = stack_schema()["$defs"]["Health"]["properties"]["hang_after_s"]["minimum"]
@@ -294,6 +295,40 @@ def test_one_that_becomes_ready_late_is_not_ended_for_it(watched: World) -> None
     assert (told[0], set(told[1:-1]), told[-1]) == ("hung", {"not-recovered"}, "recovered")
     assert watched.ask()[0] == 200
     weights.write_text(content)
+
+
+def test_where_curl_speaks_no_gopher_socat_speaks_to_the_gateway(watched: World) -> None:
+    """A curl that was built without it says so for such an address, and requests wait all the same."""
+    curl, refused = require_tool("curl"), watched.folder / "refused"
+    wrapper = watched.tools / "curl"
+    wrapper.write_text(f'#!/bin/sh\ncase "$*" in *gopher:*) echo >>{refused}; exit 1 ;; esac\nexec {curl} "$@"\n')
+    wrapper.chmod(0o755)
+    before = set(watchers(watched))
+    watched.kill("box/watchdog")
+    watched.wait_until(lambda: bool(found := set(watchers(watched))) and not found & before)
+    hung = hang(watched)
+    watched.wait_until(lambda: not usable(watched))
+    watched.wait_until(lambda: engine(watched) not in (0, hung) and not mark(watched).exists())
+    wrapper.unlink()
+    wrapper.symlink_to(curl)
+    assert refused.exists()
+    assert usable(watched) == [watched.engine]
+
+
+def test_two_that_hang_at_once_are_both_restarted(watched: World) -> None:
+    """Each has its watcher, and neither waits for the machine's lease of the other."""
+    watched.settings["replicas"] = 2
+    watched.up()
+    watched.wait_until(lambda: len(watchers(watched)) == 2)
+    serving = {f"{name}/{watched.manifest(name)['side']}" for name in ("chat-box-0", "chat-box-1")}
+    hung = {pid for pid, found in watched.processes().items() if found in serving}
+    before = words(watched)
+    for pid in hung:
+        os.kill(pid, signal.SIGUSR1)
+    watched.wait_until(lambda: words(watched)[len(before) :].count("recovered") == 2)
+    now = {pid for pid, found in watched.processes().items() if found in serving}
+    assert (len(hung), len(now), now & hung) == (2, 2, set())
+    assert watched.ask()[0] == 200
 
 
 @pytest.mark.alone
