@@ -83,6 +83,11 @@ def _answer(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
             from enginehouse.verbs.doctor import doctor
 
             return doctor(arguments.stacks, Format(arguments.format), terminal.progress)
+        case "weights":
+            from enginehouse.verbs.weights import list_weights, prune_weights
+
+            verb = list_weights if arguments.action == "list" else prune_weights
+            return verb(arguments.stack, Format(arguments.format), terminal.progress)
         case "status" | "facts" | "logs" | "history" | "events":
             return _look(arguments, terminal)
         case _:

@@ -386,3 +386,25 @@ def command_lines() -> list[str]:
         with suppress(OSError):
             found.append((folder / "cmdline").read_bytes().decode(errors="replace").replace("\0", " "))
     return found
+
+
+def test_weights_are_listed_with_who_needs_them_and_the_rest_is_removed(
+    running: World,  # noqa: F811
+    place: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    used = running.plan().weights[0].sha256[:16]
+    unused = running.state / "weights" / "0123456789abcdef"
+    unused.mkdir()
+    (unused / "old.gguf").write_bytes(b" " * 9000)
+    assert main(("weights", "list", running.stack)) == ExitCode.OK
+    listed = capsys.readouterr().out
+    assert f"{running.stack}/chat-box-0, {running.stack}/chat-weights-box" in listed
+    assert re.search(r"0123456789abcdef +16 kB  old\.gguf  unused", listed)
+    assert main(("weights", "prune", running.stack)) == ExitCode.OK
+    pruned = capsys.readouterr().out
+    assert re.search(r"removed 0123456789abcdef +16 kB  old\.gguf", pruned)
+    assert used not in pruned
+    assert not unused.exists()
+    assert main(("weights", "prune", running.stack)) == ExitCode.OK
+    assert "nothing to remove" in capsys.readouterr().out

@@ -21,7 +21,7 @@ from tests.cli.harness import COMMAND, DEMO, WRONG, environment, run, workplace
 
 VERBS = (
     "new", "validate", "plan", "render", "status", "facts", "lock", "schema", "doctor", "logs", "history", "events",
-    "rollback", "drain", "cordon", "undrain", "freeze", "unfreeze",
+    "rollback", "drain", "cordon", "undrain", "freeze", "unfreeze", "weights",
 )  # fmt: skip
 QUICK_S = 0.6
 """Processor seconds of `validate` of a small stack, which editors run on each save. The goal is 0.3 s when idle

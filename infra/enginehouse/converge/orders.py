@@ -9,8 +9,6 @@ the next `up` does what is ordered. All four are idempotent and change no genera
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 from enginehouse.converge import scripts
@@ -18,30 +16,29 @@ from enginehouse.converge.context import Context
 from enginehouse.converge.execute import execute
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.journal import Word
-from enginehouse.converge.look import check_frozen, is_there, look
-from enginehouse.converge.places import Places
+from enginehouse.converge.leased import leased
+from enginehouse.converge.look import check_frozen
 from enginehouse.converge.replica import drain as steps_to_drain
 from enginehouse.converge.replica import last_of_its_backend
 from enginehouse.converge.replica import undrain as steps_to_undrain
-from enginehouse.converge.room import room_named
 from enginehouse.converge.standing import Order, to_json
 from enginehouse.converge.steps import Placed
 from enginehouse.converge.work import Work
 from enginehouse.errors import ConvergeFailed
-from enginehouse.planner.parts import GatewayPart, HostPart, Part, ReplicaPart
+from enginehouse.planner.parts import GatewayPart, HostPart, ReplicaPart
 
 __all__ = ["Order", "drain", "freeze", "undrain", "unfreeze"]
 
 
 def freeze(host: HostPart, context: Context, *, reason: str) -> Order:
     """From now on nothing of the stack changes on this machine; the order that stands."""
-    with _work_on(host, context) as (work, facts):
+    with leased(host, context) as (work, facts):
         return _give(work, work.places.frozen, Word.FROZEN, facts.frozen, reason)
 
 
 def unfreeze(host: HostPart, context: Context) -> Order | None:
     """Changes are possible again; the order that stood, None if there was none."""
-    with _work_on(host, context) as (work, facts):
+    with leased(host, context) as (work, facts):
         _take_back(work, work.places.frozen, Word.UNFROZEN, facts.frozen)
         return facts.frozen
 
@@ -51,7 +48,7 @@ def drain(part: ReplicaPart, context: Context, *, reason: str, wait: bool, force
 
     Raises `ConvergeFailed` if no other replica could take its requests, unless `force`; `Frozen`.
     """
-    with _work_on(part, context) as (work, facts):
+    with leased(part, context) as (work, facts):
         check_frozen(part, facts)
         known = _known(part, facts)
         if not (force or facts.drained):
@@ -66,28 +63,12 @@ def undrain(part: ReplicaPart, context: Context) -> Order | None:
 
     Raises `ConvergeFailed` if the gateway can't use it; `Frozen`.
     """
-    with _work_on(part, context) as (work, facts):
+    with leased(part, context) as (work, facts):
         check_frozen(part, facts)
         known = _known(part, facts)
         _take_back(work, work.places.drained, Word.UNDRAINED, facts.drained)
         execute(steps_to_undrain(known, replace(facts, drained=None)), work)
         return facts.drained
-
-
-@contextmanager
-def _work_on(part: Part, context: Context) -> Iterator[tuple[Work, Facts]]:
-    """The part's machine under the lease, as it is now. Raises `ConvergeFailed` if the part is not there."""
-    connector = context.connectors.connect(part)
-    facts = look(part, connector)
-    if not is_there(part, facts):
-        raise ConvergeFailed(f"{part.name} is not on {part.host}", reasons=("`pulumi up` brings it there",))
-    work = Work(context, connector, part.name, Places.of(part, facts.state))
-    with (
-        work.journal.kept(),
-        room_named(part, connector),
-        context.leases.hold(connector, facts.state, context.run, work.journal.taken_over),
-    ):
-        yield work, look(part, connector)
 
 
 def _give(work: Work, path: str, word: Word, standing: Order | None, reason: str) -> Order:

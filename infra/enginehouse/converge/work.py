@@ -145,11 +145,11 @@ class Work:
 def share(done: int, total: int) -> str:
     """How far a transfer is, such as `61 % of 98 MB`."""
     if total <= 0:
-        return _size(done)
-    return f"{min(100, 100 * done // total)} % of {_size(total)}"
+        return size_text(done)
+    return f"{min(100, 100 * done // total)} % of {size_text(total)}"
 
 
-def _size(size: int) -> str:
+def size_text(size: int) -> str:
     """Decimal units, as file managers and model pages show them."""
     if size < 10**6:
         return f"{size / 10**3:.0f} kB"

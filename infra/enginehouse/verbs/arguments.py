@@ -15,7 +15,8 @@ HELP_WIDTH = 100
 _DESCRIPTION = """\
 One YAML file per stack, from there to a verified OpenAI-compatible endpoint.
 `pulumi up -s STACK` brings machines to what the file says. Of these verbs, rollback, drain,
-cordon, undrain, freeze and unfreeze change something on a machine; the others only look."""
+cordon, undrain, freeze, unfreeze and weights prune change something on a machine; the others
+only look."""
 
 _EXIT_CODES = """\
 exit codes:
@@ -256,7 +257,20 @@ def _unfreeze(verbs: Verbs) -> None:
     verb.add_argument("stack", metavar="STACK", help=_STACK)
 
 
-_OPERATING = (_logs, _history, _events, _rollback, _drain, _cordon, _undrain, _freeze, _unfreeze)
+def _weights(verbs: Verbs) -> None:
+    verb = _add(
+        verbs,
+        "weights",
+        "list the weights that machines of a stack keep, or remove those that no stack needs",
+        "list laptop",
+        "prune laptop",
+    )
+    verb.add_argument("action", choices=["list", "prune"], help="prune looks at all stacks of the machine")
+    verb.add_argument("stack", metavar="STACK", help=_STACK)
+    _add_format(verb, "the same by machine")
+
+
+_OPERATING = (_logs, _history, _events, _rollback, _drain, _cordon, _undrain, _freeze, _unfreeze, _weights)
 
 
 def _add(verbs: Verbs, name: str, summary: str, *examples: str) -> argparse.ArgumentParser:
