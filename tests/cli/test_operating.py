@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -408,3 +409,19 @@ def test_weights_are_listed_with_who_needs_them_and_the_rest_is_removed(
     assert not unused.exists()
     assert main(("weights", "prune", running.stack)) == ExitCode.OK
     assert "nothing to remove" in capsys.readouterr().out
+
+
+def test_the_numbers_of_another_stacks_gateway_are_not_shown(
+    running: World,  # noqa: F811
+    place: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A stack that is not up, at whose ports another one answers: it has no requests, and was never ready."""
+    stacks = place / "stacks"
+    assert main(("lock", running.stack, "--offline")) == ExitCode.OK
+    for ending in ("yaml", "lock.yaml"):
+        shutil.copy(stacks / f"{running.stack}.{ending}", stacks / f"other.{ending}")
+    capsys.readouterr()
+    main(("status", "other"))
+    row = next(row for row in capsys.readouterr().out.splitlines() if "chat-box-0" in row)
+    assert row.split()[3:] == ["missing", "-", "-", "-"]

@@ -110,8 +110,10 @@ def _traffic(gateway: GatewayPart, context: Context) -> Traffic | None:
 def _with_traffic(
     plan: Plan, parts: tuple[PartStatus, ...], seen: Traffic | None, context: Context
 ) -> Iterator[PartStatus]:
+    """Numbers beside states. Where our gateway is missing, another stack's may have answered at its port."""
+    there = any(status.part == plan.gateway.name and status.state is not State.MISSING for status in parts)
     for part, status in zip(plan.parts(), parts, strict=True):
-        if seen is None:
+        if seen is None or not there:
             yield status
         elif isinstance(part, ReplicaPart):
             yield replace(status, load=seen.load(part), since=_moment(seen.usable_for_s(part), context))
