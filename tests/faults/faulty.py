@@ -188,7 +188,7 @@ class FaultyWorld(World):
         pids = [pid for pid, found in self.processes().items() if found == mark]
         return [pid for pid in pids if not child or _parent(pid) in pids]
 
-    def rival(self) -> World:
+    def rival(self) -> FaultyWorld:
         """Another run of the same stack, which waits for nobody."""
         other = FaultyWorld(
             folder=self.folder, port=self.port, tools=self.tools, settings=self.settings, memory_mib=self.memory_mib
