@@ -6,7 +6,7 @@ Events and not composed nodes, since only an event knows where an alias stands; 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import yaml
@@ -15,7 +15,7 @@ from enginehouse.diagnostics import Diagnostic, Related
 from enginehouse.spec.codes import Code
 from enginehouse.spec.merges import MERGE, Pair, Written, can_merge, merged
 from enginehouse.spec.places import Event, Places
-from enginehouse.spec.problems import MOST_PROBLEMS, TOO_MANY
+from enginehouse.spec.problems import MOST_PROBLEMS, TOO_MANY, printable
 from enginehouse.spec.scalars import resolve
 from enginehouse.spec.source import NOWHERE, Entry, Node, Source, Stretch, Use, span
 
@@ -215,8 +215,15 @@ class _Builder:
     def _add(self, code: Code, summary: str, place: Stretch, hint: str = "", related: tuple[Related, ...] = ()) -> None:
         if len(self.problems) == MOST_PROBLEMS:
             code, summary, hint, related = Code.TOO_MANY_PROBLEMS, TOO_MANY, "", ()
-        where = span(self.file, place)
-        self.problems.append(Diagnostic(code=code, summary=summary, span=where, hint=hint, related=related))
+        self.problems.append(
+            Diagnostic(
+                code=code,
+                summary=printable(summary),
+                span=span(self.file, place),
+                hint=printable(hint),
+                related=tuple(replace(other, text=printable(other.text)) for other in related),
+            )
+        )
         if len(self.problems) > MOST_PROBLEMS:
             raise _Stop
 

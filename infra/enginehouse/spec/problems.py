@@ -73,6 +73,11 @@ def shown(value: Any) -> str:
     return f'"{text}"'
 
 
+def printable(text: str) -> str:
+    """A quoted key or value may hold anything: what a terminal would act on becomes an escape."""
+    return text if text.isprintable() else "".join(_escaped(text))
+
+
 def _group(problems: list[Problem], source: Source) -> Iterator[Diagnostic]:
     uses = tuple(dict.fromkeys(use for problem in problems for use in source.uses(problem.path)))
     if uses:
@@ -86,11 +91,11 @@ def _diagnostic(problem: Problem, source: Source) -> Diagnostic:
     span = source.key_span(problem.path) if problem.on_key else source.value_span(problem.path)
     return Diagnostic(
         code=problem.code,
-        summary=_printable(problem.summary),
+        summary=printable(problem.summary),
         span=span,
         severity=problem.severity,
-        hint=_printable(problem.hint),
-        related=tuple(Related(span=source.key_span(path), text=_printable(text)) for path, text in problem.related),
+        hint=printable(problem.hint),
+        related=tuple(Related(span=source.key_span(path), text=printable(text)) for path, text in problem.related),
     )
 
 
@@ -100,11 +105,6 @@ def _few(related: tuple[Related, ...]) -> tuple[Related, ...]:
     *first, last = related[:_MOST_RELATED]
     more = len(related) - _MOST_RELATED
     return (*first, replace(last, text=f"{last.text}, and {more} more"))
-
-
-def _printable(text: str) -> str:
-    """A quoted key or value may hold anything: what a terminal would act on becomes an escape."""
-    return text if text.isprintable() else "".join(_escaped(text))
 
 
 def _escaped(text: str) -> Iterator[str]:

@@ -153,3 +153,9 @@ def test_an_unclosed_quote_names_its_start() -> None:
     """The parser notices at the end of the file; the mistake is far above."""
     (problem,) = parse('a: "x\nb: 1\nc: 2\n', "f.yaml")[1]
     assert [str(r.span) for r in problem.related] == ["f.yaml:1:4"]
+
+
+def test_what_a_terminal_would_act_on_is_an_escape() -> None:
+    """A key that is told of may hold anything."""
+    (problem,) = parse('"a\\e[31m": 1\n"a\\e[31m": 2\n', "f.yaml")[1]
+    assert problem.summary == r'key "a\x1b[31m" is defined twice'
