@@ -23,7 +23,7 @@ class Deployment(pulumi.ComponentResource):
         super().__init__("enginehouse:index:Deployment", name, opts=pulumi.ResourceOptions(aliases=_aliases(replicas)))
         self._machines = machines
         by_host = {part.host: self._weights(part) for part in weights}
-        self.replicas = tuple(self._replica(part, by_host[part.host]) for part in replicas)
+        self.replicas = {part.name: self._replica(part, by_host[part.host]) for part in replicas}
         self.register_outputs({})
 
     def _weights(self, part: WeightsPart) -> Weights:

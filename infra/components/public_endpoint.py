@@ -1,4 +1,4 @@
-"""The public address as a component: the gateway, and the proof that it works."""
+"""A public address as a component: the gateway, and the proof that it works."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from enginehouse.planner.parts import EndpointPart, GatewayPart
 
 
 class PublicEndpoint(pulumi.ComponentResource):
-    """Comes after all replicas. A change of anything behind it makes the proof necessary again."""
+    """Comes after all replicas behind it. A change of anything behind it makes the proof necessary again."""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ import pulumi
 from components.deployment import Deployment
 from components.machine import Machine
 from components.public_endpoint import PublicEndpoint
-from enginehouse.planner.parts import Plan, ReplicaPart, WeightsPart
+from enginehouse.planner.parts import Plan, ReplicaPart, Scope, WeightsPart
 
 
 def deploy(plan: Plan, secrets: Mapping[str, pulumi.Output[str]]) -> dict[str, pulumi.Input[Any]]:
@@ -19,17 +19,23 @@ def deploy(plan: Plan, secrets: Mapping[str, pulumi.Output[str]]) -> dict[str, p
         Deployment(name, _weights_of(name, plan), _replicas_of(name, plan), machines)
         for name in dict.fromkeys(replica.deployment for replica in plan.replicas)
     ]
-    public = PublicEndpoint(
-        plan.gateway,
-        plan.endpoint,
-        machine=machines[plan.gateway.host],
-        replicas=[replica for deployment in deployments for replica in deployment.replicas],
-        secrets=secrets,
-    )
+    behind = {name: replica for deployment in deployments for name, replica in deployment.replicas.items()}
+    public = {
+        gateway.host: PublicEndpoint(
+            gateway,
+            endpoint,
+            machine=machines[gateway.host],
+            replicas=[behind[name] for name in endpoint.behind if name in behind],
+            secrets=secrets,
+        ).endpoint
+        for gateway, endpoint in zip(plan.gateways, plan.endpoints, strict=True)
+    }
+    first = next(iter(public.values()))
+    urls = {host: endpoint.url for host, endpoint in public.items()}
     return {
-        "url": public.endpoint.url,
-        "models": public.endpoint.models,
-        "key_names": [client.name for client in plan.endpoint.clients],
+        **({"url": first.url} if plan.scope is Scope.SHARED else {"urls": urls}),
+        "models": first.models,
+        "key_names": [client.name for client in plan.endpoints[0].clients],
         "hosts": list(machines),
     }
 

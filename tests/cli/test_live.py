@@ -66,6 +66,6 @@ def test_the_port_of_a_running_stack_is_its_own(running: World) -> None:  # noqa
     mine = endpoint_port(running.plan(), running.context())
     assert (mine.health, mine.version) == (Health.OK, "in use by this stack")
     plan = running.plan()
-    stranger = replace(plan, stack="other", gateway=replace(plan.gateway, stack="other"))
+    stranger = replace(plan, stack="other", gateways=(replace(plan.gateways[0], stack="other"),))
     other = endpoint_port(stranger, running.context())
     assert (other.health, other.version) == (Health.WRONG, "in use")

@@ -186,7 +186,7 @@ class World:
         return self.plan().replicas[index]
 
     def gateway(self) -> GatewayPart:
-        return self.plan().gateway
+        return self.plan().gateways[0]
 
     def gateway_with_ports(self, part: GatewayPart, ports: Mapping[str, int]) -> GatewayPart:
         """The gateway as it would be planned had its only replica these ports."""
@@ -406,7 +406,7 @@ def all_free(plan: Plan) -> bool:
 
 def ports_of(plan: Plan) -> set[int]:
     """Where programs of the stack listen, or may listen later."""
-    return {plan.gateway.port, plan.gateway.metrics_port, *(p for r in plan.replicas for p in r.ports.values())}
+    return {plan.gateways[0].port, plan.gateways[0].metrics_port, *(p for r in plan.replicas for p in r.ports.values())}
 
 
 def is_taken(port: int) -> bool:

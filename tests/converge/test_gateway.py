@@ -336,7 +336,7 @@ def test_a_moved_port_is_handed_over_by_the_gateway(running: World) -> None:
         wait_for_answers(count, 4)
         running.converge(moved)
         wait_for_answers(count, 4)
-        running.converge(running.gateway_with_ports(plan.gateway, ports))
+        running.converge(running.gateway_with_ports(plan.gateways[0], ports))
         wait_for_answers(count, 4)
     assert count.failed == []
     engines = [mark for mark in running.processes().values() if mark.startswith("chat-box-0/")]

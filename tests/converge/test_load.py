@@ -129,7 +129,7 @@ def test_another_port_fails_no_request_on_a_kept_connection(real: World) -> None
             old = real.connection()
             real.settings["port"] = port
             real.converge(real.gateway())
-            real.converge(real.plan().endpoint)
+            real.converge(real.plan().endpoints[0])
             wait_for_answers(count, 8)
             with pytest.raises(ConnectionRefusedError):
                 old.connect()

@@ -185,7 +185,7 @@ def test_the_last_replica_is_not_drained_unless_somebody_means_it(pair: World) -
     client = threading.Thread(target=lambda: answers.append(pair.ask()[0]))
     client.start()
     pair.wait_until(lambda: bool(pair.connections(pair.port)))
-    pair.converge(pair.plan().endpoint)
+    pair.converge(pair.plan().endpoints[0])
     undrain(pair, 1)
     client.join()
     assert answers == [200]

@@ -217,7 +217,7 @@ def test_a_takeover_and_a_removal_are_told(world: World) -> None:
     assert next(entry.text for entry in world.journal("lease-taken-over")).startswith(
         "box: took over the lease of a run"
     )
-    world.destroy(world.plan().endpoint)
+    world.destroy(world.plan().endpoints[0])
     assert [(entry.event, entry.part) for entry in world.journal()[-1:]] == [("removed", "endpoint")]
 
 

@@ -45,7 +45,7 @@ def test_an_endpoint_that_stopped_working_is_no_success(running: World) -> None:
     """It was proved and nothing behind it has changed, yet a client is refused: no door may call that done."""
     running.secrets = {"key-demo": Secret("a key the gateway does not know")}
     with pytest.raises(ConvergeFailed, match="does not do its work") as caught:
-        running.converge(running.plan().endpoint)
+        running.converge(running.plan().endpoints[0])
     assert any("expected 200, got HTTP 401" in reason for reason in caught.value.reasons)
 
 

@@ -114,7 +114,7 @@ class Deployment:
     def stop_gateway(self) -> None:
         """As somebody on the machine would: through the supervisor, so that it stays down."""
         socket = self.state / STACK / "laptop" / "run" / "supervisor.sock"
-        Supervisor(LocalConnector("laptop"), str(socket), time.sleep).stop(self.plan().gateway.name)
+        Supervisor(LocalConnector("laptop"), str(socket), time.sleep).stop(self.plan().gateways[0].name)
 
     def placed(self, pattern: str) -> Path:
         """A file that was put on the machine."""

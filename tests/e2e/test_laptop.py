@@ -85,7 +85,7 @@ def test_health_needs_no_key(deployed: Deployment) -> None:
 
 def test_metrics_are_on_loopback(deployed: Deployment) -> None:
     """Prometheus finds HAProxy's own metrics with our names in them."""
-    metrics = Client(url=f"http://127.0.0.1:{deployed.plan().gateway.metrics_port}").ask("GET", "/metrics").text
+    metrics = Client(url=f"http://127.0.0.1:{deployed.plan().gateways[0].metrics_port}").ask("GET", "/metrics").text
     assert 'haproxy_server_status{proxy="be_chat",server="chat-laptop-0-a"' in metrics
 
 

@@ -174,7 +174,7 @@ class Life(RuleBasedStateMachine):
     @rule(data=st.data())
     def somebody_listens(self, data: st.DataObject) -> None:
         ports = {port for part in self.world.plan().replicas for port in part.ports.values()}
-        ports |= {8080, 8081, self.world.plan().gateway.metrics_port}
+        ports |= {8080, 8081, self.world.plan().gateways[0].metrics_port}
         if free := sorted(port for port in ports if self.machine.listener(port) is None):
             pid, port = self.machine.next_pid(), data.draw(st.sampled_from(free))
             self.machine.processes[pid] = Stranger(pid, 1, "nginx", self.machine.clock.seconds, port=port)

@@ -1,4 +1,4 @@
-"""Ports: which loopback port each side of each replica gets, and the gateway's metrics port.
+"""Ports: which loopback port each side of each replica gets, and the gateway's metrics port, machine by machine.
 
 What is allocated already stays; the rest gets what is free, in the order of the stack file. Each stack has a block of
 its own, so that two stacks on one machine rarely meet; when they do, converge names the owner of the port.
@@ -7,14 +7,15 @@ its own, so that two stacks on one machine rarely meet; when they do, converge n
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from enginehouse.planner.parts import Side
-from enginehouse.spec.lock import FORMAT, Lock, LockedGateway, LockedPorts, LockedReplica
+from enginehouse.planner.parts import Scope, Side
+from enginehouse.spec.hosts import hosts_of
+from enginehouse.spec.lock import Lock, LockedHost, LockedPorts, LockedReplica, locked
 from enginehouse.spec.model import Spec
-from enginehouse.spec.names import host_of, replica_name, replica_names
+from enginehouse.spec.names import replica_name, replica_names
 
 FIRST_PORT = 20000
 """Below Linux' ephemeral range, so that no outgoing connection takes an engine's port (from 32768, ip(7))."""
@@ -27,15 +28,26 @@ _GATEWAY = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Allocation:
+class HostPorts:
+    """The ports of the stack on one machine."""
+
     metrics_port: int
     replicas: Mapping[str, Mapping[str, int]]
     """Replica part name to side to port."""
 
+    def locked(self) -> LockedHost:
+        replicas = {name: LockedReplica(ports=LockedPorts(**ports)) for name, ports in self.replicas.items()}
+        return LockedHost(metrics_port=self.metrics_port, replicas=replicas)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation:
+    hosts: Mapping[str, HostPorts]
+    scope: Scope
+
     def lock(self) -> Lock:
         """What keeps every port where it is."""
-        replicas = {name: LockedReplica(ports=LockedPorts(**ports)) for name, ports in self.replicas.items()}
-        return Lock(enginehouse=FORMAT, gateway=LockedGateway(metrics_port=self.metrics_port), replicas=replicas)
+        return locked({name: ports.locked() for name, ports in self.hosts.items()}, self.scope)
 
 
 def allocate(spec: Spec, *known: Lock) -> Allocation:
@@ -43,20 +55,9 @@ def allocate(spec: Spec, *known: Lock) -> Allocation:
 
     One that would give a port twice, or the endpoint's, is passed over.
     """
-    replicas = dict(_replicas(spec))
-    taken = {spec.endpoint.port}
-    given: dict[str, tuple[int, ...]] = {}
-    for owner, ports in (claim for lock in known for claim in _claims(lock, replicas)):
-        if owner not in given and taken.isdisjoint(ports) and len({*ports}) == len(ports):
-            given[owner] = ports
-            taken.update(ports)
-    free = (port for port in block(spec.name) if port not in taken)
-    for owner in (_GATEWAY, *replicas):
-        if owner not in given:
-            given[owner] = tuple(islice(free, 1 if owner == _GATEWAY else len(Side)))
+    hosts = (host.name for host in hosts_of(spec, spec.endpoint.runs_on))
     return Allocation(
-        metrics_port=given[_GATEWAY][0],
-        replicas={name: dict(zip((side.value for side in Side), given[name], strict=True)) for name in replicas},
+        hosts={host: _on(host, spec, [lock.of(host) for lock in known]) for host in hosts}, scope=spec.endpoint.scope
     )
 
 
@@ -66,19 +67,37 @@ def block(stack: str) -> range:
     return range(first, first + BLOCKS * BLOCK)
 
 
-def _replicas(spec: Spec) -> Iterator[tuple[str, str | None]]:
+def _on(host: str, spec: Spec, known: Iterable[LockedHost]) -> HostPorts:
+    replicas = dict(_replicas(spec, host))
+    taken = {spec.endpoint.port}
+    given: dict[str, tuple[int, ...]] = {}
+    for owner, ports in (claim for entry in known for claim in _claims(entry, replicas)):
+        if owner not in given and taken.isdisjoint(ports) and len({*ports}) == len(ports):
+            given[owner] = ports
+            taken.update(ports)
+    free = (port for port in block(spec.name) if port not in taken)
+    for owner in (_GATEWAY, *replicas):
+        if owner not in given:
+            given[owner] = tuple(islice(free, 1 if owner == _GATEWAY else len(Side)))
+    return HostPorts(
+        metrics_port=given[_GATEWAY][0],
+        replicas={name: dict(zip((side.value for side in Side), given[name], strict=True)) for name in replicas},
+    )
+
+
+def _replicas(spec: Spec, host: str) -> Iterator[tuple[str, str | None]]:
     """Each replica's name with its former one, in the order of the file."""
     for name, deployment in spec.deployments.items():
-        host, former = host_of(spec, deployment.runs_on), deployment.renamed_from
-        for index, replica in enumerate(replica_names(spec, name)):
+        former = deployment.renamed_from
+        for index, replica in enumerate(replica_names(name, host, deployment.replicas_per_host)):
             yield replica, replica_name(former, host, index) if former else None
 
 
-def _claims(lock: Lock, replicas: Mapping[str, str | None]) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """What `lock` has for the gateway and these replicas; an entry under the present name comes before a former one."""
-    if lock.gateway.metrics_port is not None:
-        yield _GATEWAY, (lock.gateway.metrics_port,)
+def _claims(entry: LockedHost, replicas: Mapping[str, str | None]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """What is locked for the gateway and these replicas; an entry under the present name comes before a former one."""
+    if entry.metrics_port is not None:
+        yield _GATEWAY, (entry.metrics_port,)
     for name, former in replicas.items():
-        entry = lock.replicas.get(name) or lock.replicas.get(former or "")
-        if entry:
-            yield name, (entry.ports.a, entry.ports.b)
+        found = entry.replicas.get(name) or entry.replicas.get(former or "")
+        if found:
+            yield name, (found.ports.a, found.ports.b)

@@ -31,6 +31,13 @@ class Side(StrEnum):
         return Side.B if self is Side.A else Side.A
 
 
+class Scope(StrEnum):
+    """How many endpoints a stack has."""
+
+    SHARED = "shared"
+    EACH_HOST = "each_host"
+
+
 class ConnectionKind(StrEnum):
     LOCAL = "local"
     SSH = "ssh"
@@ -254,15 +261,19 @@ class Plan:
 
     stack: str
     description: str
+    scope: Scope
     hosts: tuple[HostPart, ...]
     weights: tuple[WeightsPart, ...]
     replicas: tuple[ReplicaPart, ...]
-    gateway: GatewayPart
-    endpoint: EndpointPart
+    gateways: tuple[GatewayPart, ...]
+    endpoints: tuple[EndpointPart, ...]
+    """One for each gateway, in the same order."""
 
     def parts(self) -> tuple[Part, ...]:
-        return (*self.hosts, *self.weights, *self.replicas, self.gateway, self.endpoint)
+        return (*self.hosts, *self.weights, *self.replicas, *self.gateways, *self.endpoints)
 
     def secrets(self) -> tuple[str, ...]:
         """Names of the secrets the plan mentions, sorted."""
-        return tuple(sorted({name for client in self.gateway.clients for name in client.secrets}))
+        return tuple(
+            sorted({name for gateway in self.gateways for client in gateway.clients for name in client.secrets})
+        )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from enginehouse.engines import engines
 from enginehouse.gateway import files as gateway_files
-from enginehouse.planner.allocate import Allocation, allocate
+from enginehouse.planner.allocate import HostPorts, allocate
 from enginehouse.planner.parts import (
     Backend,
     Client,
@@ -29,10 +29,11 @@ from enginehouse.planner.parts import (
     WeightsPart,
 )
 from enginehouse.render.symbols import literal
+from enginehouse.spec.hosts import Host, every_host, hosts_of
 from enginehouse.spec.lock import Lock
 from enginehouse.spec.model import Deployment, Spec
 from enginehouse.spec.model import Route as WrittenRoute
-from enginehouse.spec.names import ENDPOINT, gateway_name, host_of, replica_name, replica_names, weights_name
+from enginehouse.spec.names import endpoint_name, gateway_name, replica_name, replica_names, weights_name
 
 REQUIRED_TOOLS: Mapping[str, str] = {"haproxy": "2.6", "supervisord": "4.2", "curl": "7.64", "flock": "2.34"}
 """Lowest versions that were tried or whose used features are documented: HAProxy 2.6 and supervisor 4.2 are
@@ -44,43 +45,62 @@ SSH_TOOLS: Mapping[str, str] = {"socat": "1.7"}
 
 def plan(spec: Spec, lock: Lock) -> Plan:
     """The plan of a valid spec and lock (no diagnostics of severity error)."""
-    names = {name: replica_names(spec, name) for name in spec.deployments}
-    ports = allocate(spec, lock)
-    gateway = _gateway(spec, names, ports)
-    weights = tuple(_weights(spec, name, deployment) for name, deployment in spec.deployments.items())
-    replicas = tuple(
-        _replica(spec, deployment_name, index, replica, ports, gateway)
-        for deployment_name, group in names.items()
-        for index, replica in enumerate(group)
-    )
+    ports = allocate(spec, lock).hosts
+    sites = [_site(spec, host, ports[host.name]) for host in hosts_of(spec, spec.endpoint.runs_on)]
     return Plan(
         stack=spec.name,
         description=spec.description,
-        hosts=tuple(_host(spec, group) for group in spec.machines),
-        weights=weights,
+        scope=spec.endpoint.scope,
+        hosts=tuple(_host(spec, host) for host in every_host(spec)),
+        weights=tuple(part for site in sites for part in site.weights),
+        replicas=tuple(part for site in sites for part in site.replicas),
+        gateways=tuple(site.gateway for site in sites),
+        endpoints=tuple(site.endpoint for site in sites),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Site:
+    """What makes one endpoint: engines with their weights, and the gateway before them."""
+
+    weights: tuple[WeightsPart, ...]
+    replicas: tuple[ReplicaPart, ...]
+    gateway: GatewayPart
+    endpoint: EndpointPart
+
+
+def _site(spec: Spec, host: Host, ports: HostPorts) -> _Site:
+    names = {name: replica_names(name, host.name, d.replicas_per_host) for name, d in spec.deployments.items()}
+    gateway = _gateway(spec, host, names, ports)
+    replicas = tuple(
+        _replica(spec, host, deployment_name, index, replica, ports, gateway)
+        for deployment_name, group in names.items()
+        for index, replica in enumerate(group)
+    )
+    return _Site(
+        weights=tuple(_weights(spec, host, name, deployment) for name, deployment in spec.deployments.items()),
         replicas=replicas,
         gateway=replace(gateway, files=gateway_files(gateway)),
         endpoint=_endpoint(spec, gateway, replicas),
     )
 
 
-def _host(spec: Spec, group: str) -> HostPart:
-    name, connection = host_of(spec, group), _connection(spec, group)
+def _host(spec: Spec, host: Host) -> HostPart:
+    connection = _connection(spec, host)
     tools = {**REQUIRED_TOOLS, **(SSH_TOOLS if connection.ssh else {})}
-    return HostPart(name=name, stack=spec.name, host=name, connection=connection, tools=tools)
+    return HostPart(name=host.name, stack=spec.name, host=host.name, connection=connection, tools=tools)
 
 
-def _connection(spec: Spec, group: str) -> Connection:
-    """How the group's host is reached."""
-    ssh = spec.machines[group].ssh
-    if ssh is None:
+def _connection(spec: Spec, host: Host) -> Connection:
+    """How the host is reached."""
+    ssh = spec.machines[host.group].ssh
+    if ssh is None or host.ssh is None:
         return Connection(kind=ConnectionKind.LOCAL)
-    name, host = next(iter(ssh.hosts.items()))
     return Connection(
         kind=ConnectionKind.SSH,
         ssh=Ssh(
-            address=host.address or name,
-            port=host.port,
+            address=host.ssh.address or host.name,
+            port=host.ssh.port,
             user=ssh.user,
             key_file=ssh.key_file,
             jump=ssh.jump,
@@ -90,17 +110,17 @@ def _connection(spec: Spec, group: str) -> Connection:
     )
 
 
-def _weights(spec: Spec, name: str, deployment: Deployment) -> WeightsPart:
-    model, host = deployment.model, host_of(spec, deployment.runs_on)
+def _weights(spec: Spec, host: Host, name: str, deployment: Deployment) -> WeightsPart:
+    model = deployment.model
     scheme, _, location = model.source.partition("://")
     file_name = location.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
     stored = f"@{{state}}/weights/{model.sha256[:16]}/{literal(file_name)}"
     return WeightsPart(
-        name=weights_name(name, host),
+        name=weights_name(name, host.name),
         stack=spec.name,
-        host=host,
-        connection=_connection(spec, deployment.runs_on),
-        renamed_from=weights_name(former, host) if (former := deployment.renamed_from) else None,
+        host=host.name,
+        connection=_connection(spec, host),
+        renamed_from=weights_name(former, host.name) if (former := deployment.renamed_from) else None,
         source=model.source,
         sha256=model.sha256,
         file_name=file_name,
@@ -109,17 +129,17 @@ def _weights(spec: Spec, name: str, deployment: Deployment) -> WeightsPart:
 
 
 def _replica(
-    spec: Spec, deployment_name: str, index: int, name: str, ports: Allocation, gateway: GatewayPart
+    spec: Spec, host: Host, deployment_name: str, index: int, name: str, ports: HostPorts, gateway: GatewayPart
 ) -> ReplicaPart:
     deployment = _without_symbols(spec.deployments[deployment_name])
-    engine, host = engines()[deployment.engine], host_of(spec, deployment.runs_on)
-    path = _weights(spec, deployment_name, deployment).path
+    engine = engines()[deployment.engine]
+    path = _weights(spec, host, deployment_name, deployment).path
     return ReplicaPart(
         name=name,
         stack=spec.name,
-        host=host,
-        connection=_connection(spec, deployment.runs_on),
-        renamed_from=replica_name(former, host, index) if (former := deployment.renamed_from) else None,
+        host=host.name,
+        connection=_connection(spec, host),
+        renamed_from=replica_name(former, host.name, index) if (former := deployment.renamed_from) else None,
         deployment=deployment_name,
         index=index,
         engine=engine.name,
@@ -159,13 +179,13 @@ def _link(gateway: GatewayPart, deployment: str, replica: str) -> GatewayLink:
     return GatewayLink(host=gateway.host, part=gateway.name, backend=backend.name, servers=servers)
 
 
-def _gateway(spec: Spec, names: Mapping[str, tuple[str, ...]], ports: Allocation) -> GatewayPart:
-    endpoint, host = spec.endpoint, host_of(spec, spec.endpoint.runs_on)
+def _gateway(spec: Spec, host: Host, names: Mapping[str, tuple[str, ...]], ports: HostPorts) -> GatewayPart:
+    endpoint = spec.endpoint
     return GatewayPart(
-        name=gateway_name(host),
+        name=gateway_name(host.name),
         stack=spec.name,
-        host=host,
-        connection=_connection(spec, endpoint.runs_on),
+        host=host.name,
+        connection=_connection(spec, host),
         address=endpoint.hostname,
         port=endpoint.port,
         metrics_port=ports.metrics_port,
@@ -212,7 +232,7 @@ def _clients(spec: Spec) -> tuple[Client, ...]:
     )
 
 
-def _backend(name: str, deployment: Deployment, replicas: tuple[str, ...], ports: Allocation) -> Backend:
+def _backend(name: str, deployment: Deployment, replicas: tuple[str, ...], ports: HostPorts) -> Backend:
     return Backend(
         name=_backend_name(name),
         deployment=name,
@@ -229,7 +249,7 @@ def _backend(name: str, deployment: Deployment, replicas: tuple[str, ...], ports
 def _endpoint(spec: Spec, gateway: GatewayPart, replicas: tuple[ReplicaPart, ...]) -> EndpointPart:
     address = f"[{gateway.address}]" if ":" in gateway.address else gateway.address
     return EndpointPart(
-        name=ENDPOINT,
+        name=endpoint_name(spec.endpoint.scope, gateway.host),
         stack=spec.name,
         host=gateway.host,
         connection=gateway.connection,

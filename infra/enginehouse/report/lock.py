@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from enginehouse.report.lines import Line, Piece, Style, piece, table
-from enginehouse.spec.lock import Lock
+from enginehouse.spec.lock import Lock, LockedHost
+from enginehouse.spec.names import gateway_name
 
 GATEWAY = "gateway"
 
@@ -20,11 +21,16 @@ def lock_changes(before: Lock, after: Lock, held: Lock) -> tuple[Line, ...]:
 
 
 def _entries(lock: Lock) -> dict[str, Ports]:
-    gateway = lock.gateway.metrics_port
-    return {
-        **({GATEWAY: {"metrics": gateway}} if gateway is not None else {}),
-        **{name: {"a": entry.ports.a, "b": entry.ports.b} for name, entry in sorted(lock.replicas.items())},
-    }
+    shared = LockedHost(metrics_port=lock.gateway.metrics_port, replicas=lock.replicas)
+    machines = {GATEWAY: shared, **{gateway_name(host): lock.hosts[host] for host in sorted(lock.hosts)}}
+    return {name: ports for gateway, entry in machines.items() for name, ports in _of(gateway, entry)}
+
+
+def _of(gateway: str, entry: LockedHost) -> Iterator[tuple[str, Ports]]:
+    if entry.metrics_port is not None:
+        yield gateway, {"metrics": entry.metrics_port}
+    for name, replica in sorted(entry.replicas.items()):
+        yield name, {"a": replica.ports.a, "b": replica.ports.b}
 
 
 def _row(

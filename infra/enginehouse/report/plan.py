@@ -25,6 +25,7 @@ from enginehouse.planner.parts import (
 from enginehouse.report.addresses import host_and_port
 from enginehouse.report.lines import Line, Style, line, piece
 from enginehouse.spec.lock import NOTHING_LOCKED, Lock
+from enginehouse.spec.wording import listed
 
 SHORT = 12
 """Digits of a digest that are shown: enough to tell two apart, short enough to compare by eye."""
@@ -60,11 +61,11 @@ def _total(label: str, value: str) -> Line:
 
 def _pinned(plan: Plan, lock: Lock) -> str:
     """Whether an edit of the stack could move a port."""
-    loose = [part.name for part in plan.replicas if not {part.name, part.renamed_from} & lock.replicas.keys()]
-    loose += [plan.gateway.name] if lock.gateway.metrics_port is None else []
+    loose = [p.name for p in plan.replicas if not {p.name, p.renamed_from} & lock.of(p.host).replicas.keys()]
+    loose += [gateway.name for gateway in plan.gateways if lock.of(gateway.host).metrics_port is None]
     if not loose:
         return "pinned by the lock file"
-    whose = f" for {', '.join(loose)}" if lock != NOTHING_LOCKED else ""
+    whose = f" for {listed(loose)}" if lock != NOTHING_LOCKED else ""
     return f"not pinned{whose}; `enginehouse lock {plan.stack}` keeps them when the stack changes"
 
 

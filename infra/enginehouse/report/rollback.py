@@ -46,8 +46,8 @@ def return_text(one: Return) -> Iterator[Line]:
     yield from (line("  ", change) for change in one.changes or ("nothing: it is that already",))
 
 
-def returned_text(returned: Sequence[Returned], proof: str, took_s: float) -> Iterator[Line]:
-    """What runs now, whether it is proved, and how long that took."""
+def returned_text(returned: Sequence[Returned], proofs: Mapping[str, str], took_s: float) -> Iterator[Line]:
+    """What runs now, whether each endpoint is proved, and how long that took."""
     for one in returned:
         outputs = one.outputs
         side = f" on side {outputs['side']}" if "side" in outputs else ""
@@ -56,7 +56,8 @@ def returned_text(returned: Sequence[Returned], proof: str, took_s: float) -> It
             f": release {outputs['release']}{side}, the content of generation {one.then} "
             f"as generation {outputs['generation']}",
         )
-    yield line(piece("endpoint", Style.TITLE), f": {proof}")
+    for endpoint, proof in proofs.items():
+        yield line(piece(endpoint, Style.TITLE), f": {proof}")
     yield line(piece(f"took {took_s:.1f} s", Style.FAINT))
 
 

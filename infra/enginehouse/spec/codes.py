@@ -55,6 +55,7 @@ class Code(StrEnum):
     UNKNOWN_MACHINES = "unknown-machines"
     UNUSED_MACHINES = "unused-machines"
     SAME_MACHINE_TWICE = "same-machine-twice"
+    DUPLICATE_HOST = "duplicate-host"
     SEVERAL_HOSTS = "several-hosts"
     OTHER_MACHINE = "other-machine"
     TOO_MANY_REPLICAS = "too-many-replicas"

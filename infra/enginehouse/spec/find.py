@@ -8,7 +8,7 @@ from pathlib import Path
 from enginehouse.diagnostics import Diagnostic, Span
 from enginehouse.errors import SpecError
 from enginehouse.spec.codes import Code
-from enginehouse.spec.model import NAME_PATTERN, PATTERNS
+from enginehouse.spec.fields import NAME_PATTERN, PATTERNS
 from enginehouse.spec.wording import did_you_mean
 
 SUFFIXES = (".yaml", ".yml")

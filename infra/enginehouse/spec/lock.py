@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from enginehouse.spec.model import key
+from enginehouse.planner.parts import Scope
+from enginehouse.spec.fields import key
 from enginehouse.spec.source import KeyPath
 
 FORMAT = 1
@@ -43,6 +44,28 @@ class LockedReplica:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockedHost:
+    """What a host keeps that has an endpoint of its own."""
+
+    metrics_port: int | None = key(
+        "Loopback port of its gateway's metrics.", example=20000, default=None, minimum=_LOWEST, maximum=_HIGHEST
+    )
+    replicas: Mapping[str, LockedReplica] = key(
+        "What each replica keeps, by its name.",
+        example={"chat-laptop-0": {"ports": {"a": 20001, "b": 20002}}},
+        default_factory=dict,
+    )
+
+    def ports(self) -> Iterator[tuple[KeyPath, int]]:
+        """Every port, with its place below the host."""
+        if self.metrics_port is not None:
+            yield ("metrics_port",), self.metrics_port
+        for name, replica in self.replicas.items():
+            yield ("replicas", name, "ports", "a"), replica.ports.a
+            yield ("replicas", name, "ports", "b"), replica.ports.b
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
     """All that a stack keeps. An entry of something that the stack no longer has keeps nothing."""
 
@@ -56,29 +79,58 @@ class Lock:
         default_factory=dict,
     )
 
-    def ports(self) -> Iterator[tuple[KeyPath, int]]:
-        """Every port, with its place in the file."""
+    hosts: Mapping[str, LockedHost] = key(
+        "What each host keeps, where every host has an endpoint of its own.",
+        example={"shop-1": {"metrics_port": 20000}},
+        default_factory=dict,
+    )
+
+    def of(self, host: str) -> LockedHost:
+        """What that host keeps."""
+        return self.hosts.get(host) or LockedHost(metrics_port=self.gateway.metrics_port, replicas=self.replicas)
+
+    def ports(self) -> Iterator[Mapping[KeyPath, int]]:
+        """Every port with its place in the file, machine by machine."""
+        shared = dict(LockedHost(replicas=self.replicas).ports())
         if self.gateway.metrics_port is not None:
-            yield ("gateway", "metrics_port"), self.gateway.metrics_port
-        for name, replica in self.replicas.items():
-            yield ("replicas", name, "ports", "a"), replica.ports.a
-            yield ("replicas", name, "ports", "b"), replica.ports.b
+            shared = {("gateway", "metrics_port"): self.gateway.metrics_port, **shared}
+        yield shared
+        for host, entry in self.hosts.items():
+            yield {("hosts", host, *path): port for path, port in entry.ports()}
 
 
 NOTHING_LOCKED = Lock(enginehouse=FORMAT)
 
 
+def locked(hosts: Mapping[str, LockedHost], scope: Scope) -> Lock:
+    """The lock that keeps this; with one endpoint for all there is one host, and it goes without saying."""
+    if scope is Scope.EACH_HOST:
+        return Lock(enginehouse=FORMAT, hosts=hosts)
+    (entry,) = hosts.values()
+    return Lock(enginehouse=FORMAT, gateway=LockedGateway(metrics_port=entry.metrics_port), replicas=entry.replicas)
+
+
 def lock_text(lock: Lock, stack: str) -> str:
-    """The file for `lock`: one line for each replica, sorted, so that Git merges what two people add."""
+    """The file for `lock`: one line for each replica or host, sorted, so that Git merges what two people add."""
     rows = [
         f"# Written by `enginehouse lock {stack}`. It belongs in Git: without it, an edit of the stack may move ports.",
         f"enginehouse: {lock.enginehouse}",
         *([f"gateway: {{metrics_port: {port}}}"] if (port := lock.gateway.metrics_port) is not None else []),
         *(["replicas:"] if lock.replicas else []),
-        *(_row(name, lock.replicas[name].ports) for name in sorted(lock.replicas)),
+        *(f"  {entry}" for entry in _replicas(lock.replicas)),
+        *(["hosts:"] if lock.hosts else []),
+        *(f"  {name}: {_host(lock.hosts[name])}" for name in sorted(lock.hosts)),
     ]
     return "\n".join(rows) + "\n"
 
 
-def _row(name: str, ports: LockedPorts) -> str:
-    return f"  {name}: {{ports: {{a: {ports.a}, b: {ports.b}}}}}"
+def _replicas(replicas: Mapping[str, LockedReplica]) -> Iterator[str]:
+    for name in sorted(replicas):
+        ports = replicas[name].ports
+        yield f"{name}: {{ports: {{a: {ports.a}, b: {ports.b}}}}}"
+
+
+def _host(entry: LockedHost) -> str:
+    metrics = [f"metrics_port: {entry.metrics_port}"] if entry.metrics_port is not None else []
+    replicas = [f"replicas: {{{', '.join(_replicas(entry.replicas))}}}"] if entry.replicas else []
+    return f"{{{', '.join([*metrics, *replicas])}}}"

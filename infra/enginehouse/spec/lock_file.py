@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -78,12 +78,17 @@ def _checked(source: Source, endpoint: EndpointPort | None) -> tuple[Lock, tuple
     if () in lost:
         return NOTHING_LOCKED, told(shape, source)
     lock = build(Lock, source.root.data, lost)
-    ports = {path: port for path, port in lock.ports() if not any(path[: len(hole)] == hole for hole in lost)}
-    meaning = (*told((*shape, *limited(_given_twice(ports))), source), *_of_endpoint(ports, endpoint, source))
+    machines = [
+        {path: port for path, port in ports.items() if not any(path[: len(hole)] == hole for hole in lost)}
+        for ports in lock.ports()
+    ]
+    twice = limited(problem for ports in machines for problem in _given_twice(ports))
+    of_endpoint = (problem for ports in machines for problem in _of_endpoint(ports, endpoint, source))
+    meaning = (*told((*shape, *twice), source), *of_endpoint)
     return (NOTHING_LOCKED if shape else lock), meaning
 
 
-def _given_twice(ports: dict[KeyPath, int]) -> Iterator[Problem]:
+def _given_twice(ports: Mapping[KeyPath, int]) -> Iterator[Problem]:
     first: dict[int, KeyPath] = {}
     for path, port in ports.items():
         earlier = first.setdefault(port, path)
@@ -97,7 +102,7 @@ def _given_twice(ports: dict[KeyPath, int]) -> Iterator[Problem]:
             )
 
 
-def _of_endpoint(ports: dict[KeyPath, int], endpoint: EndpointPort | None, source: Source) -> Iterator[Diagnostic]:
+def _of_endpoint(ports: Mapping[KeyPath, int], endpoint: EndpointPort | None, source: Source) -> Iterator[Diagnostic]:
     for path, port in ports.items():
         if endpoint and port == endpoint.port:
             yield Diagnostic(

@@ -9,54 +9,21 @@ work exist. `key(...)` describes a field; a field without `default` is required.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
-from enginehouse.planner.parts import Become, HostKeys
-
-NAME_PATTERN = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
-"""Names become resource names, folder names and HAProxy identifiers: DNS labels, 40 characters at most."""
-SERVED_NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,95}"
-SHA256_PATTERN = r"[0-9a-f]{64}"
-SOURCE_PATTERN = r"(upload|host|https)://[^\u0000-\u0020\u007f]([^\u0000-\u001f\u007f]*[^\u0000-\u0020\u007f])?"
-TEXT_PATTERN = r"[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*"
-ADDRESS_PATTERN = r"[A-Za-z0-9_:]([A-Za-z0-9._:%-]{0,253}[A-Za-z0-9_])?"
-USER_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._@\\-]{0,63}"
-JUMP_PATTERN = r"[A-Za-z0-9_\[][A-Za-z0-9._:%@,\[\]\\-]{0,1023}"
-KEY_FILE_PATTERN = r"(~/|/)[^\u0000-\u001f\u007f]+"
-SECRET_NAME_PATTERN = r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?"
-"""Secret names become parts of environment variables and Pulumi configuration keys."""
-
-PATTERNS: Mapping[str, str] = MappingProxyType(
-    {
-        NAME_PATTERN: "lower-case letters, digits and hyphens, at most 40, with a letter or digit at both ends",
-        SERVED_NAME_PATTERN: "letters, digits and the signs . _ : / -, at most 96, with a letter or digit at the start",
-        SHA256_PATTERN: "64 hex digits in lower case",
-        SOURCE_PATTERN: "upload://PATH, host:///PATH or https://ADDRESS",
-        ADDRESS_PATTERN: "a host name, an alias of OpenSSH's configuration or an IP address, without user and port",
-        USER_PATTERN: "letters, digits and the signs . _ @ \\ -, at most 64",
-        JUMP_PATTERN: "USER@HOST:PORT, several with commas between them",
-        KEY_FILE_PATTERN: "~/PATH or /PATH",
-        TEXT_PATTERN: "letters and line ends, no control characters",
-        SECRET_NAME_PATTERN: "lower-case letters, digits and hyphens, at most 64, with a letter or digit at both ends",
-    }
+from enginehouse.planner.parts import Scope
+from enginehouse.spec.fields import (
+    NAME_PATTERN,
+    SECRET_NAME_PATTERN,
+    SERVED_NAME_PATTERN,
+    SHA256_PATTERN,
+    SOURCE_PATTERN,
+    TEXT_PATTERN,
+    key,
 )
-"""What each pattern allows, in words."""
-
-
-def key(
-    description: str, *, example: object, default: Any = MISSING, default_factory: Any = MISSING, **bounds: object
-) -> Any:
-    """A field of the format. `bounds` are JSON Schema keywords (`minimum`, `maximum`, `pattern`, `minItems`, ...)."""
-    metadata = {"description": description, "example": example, "bounds": bounds}
-    if default_factory is not MISSING:
-        return field(default_factory=default_factory, metadata=metadata)
-    if default is not MISSING:
-        return field(default=default, metadata=metadata)
-    return field(metadata=metadata)
-
+from enginehouse.spec.machines import Machine
 
 _MODEL_EXAMPLE = {
     "source": "upload://../models/SmolLM2-135M-Instruct-Q4_1.gguf",
@@ -75,79 +42,6 @@ class Runtime(StrEnum):
 
 class TlsMode(StrEnum):
     NONE = "none"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Local:
-    """The machine this command runs on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SshHost:
-    """One machine. Its name is its identity; another address is only another way to it."""
-
-    address: str | None = key(
-        "Where sshd listens; the machine's name if left out. An alias of OpenSSH's configuration will do.",
-        example="10.1.0.11",
-        default=None,
-        pattern=ADDRESS_PATTERN,
-    )
-    port: int | None = key(
-        "The port of sshd; what OpenSSH's configuration says if left out.",
-        example=2222,
-        default=None,
-        minimum=1,
-        maximum=65535,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ssh:
-    """Machines reached over SSH. What is left out is taken from OpenSSH's own configuration (`~/.ssh/config`)."""
-
-    hosts: Mapping[str, SshHost] = key(
-        "The machines by name; for now exactly one. `{}` if its name is also its address.",
-        example={"gpu-1": {"address": "10.1.0.11"}},
-        minProperties=1,
-        propertyNames={"pattern": NAME_PATTERN},
-    )
-    user: str | None = key("Who logs in.", example="ops", default=None, pattern=USER_PATTERN)
-    key_file: str | None = key(
-        "The private key to show, and no other; it stays where you type. Left out: the agent's keys, then OpenSSH's "
-        "usual files.",
-        example="~/.ssh/ops_ed25519",
-        default=None,
-        pattern=KEY_FILE_PATTERN,
-    )
-    jump: str | None = key(
-        "Jump hosts on the way, like OpenSSH's ProxyJump.", example="ops@bastion", default=None, pattern=JUMP_PATTERN
-    )
-    become: Become | None = key(
-        "`sudo`: everything is done as root, through sudo without a password. Left out: as the user who logs in.",
-        example="sudo",
-        default=None,
-    )
-    host_keys: HostKeys = key(
-        "`verify`: only machines whose host key is in known_hosts. `accept-new`: the first key of a machine is "
-        "believed and written down; a changed one never is.",
-        example="verify",
-        default=HostKeys.VERIFY,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """A group of machines of one kind."""
-
-    EXACTLY_ONE: ClassVar[bool] = True
-    """Each key is a kind, and exactly one of them is given."""
-
-    local: Local | None = key(
-        "The machine this command runs on. Has no settings: write `local: {}`.", example={}, default=None
-    )
-    ssh: Ssh | None = key(
-        "A machine reached over SSH.", example={"hosts": {"gpu-1": {"address": "10.1.0.11"}}}, default=None
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,9 +207,15 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """The one public address of the stack: an OpenAI-compatible API."""
+    """The public address of the stack, or one on each of its machines: an OpenAI-compatible API."""
 
     runs_on: str = key("The machine group the gateway runs on.", example="laptop", pattern=NAME_PATTERN)
+    scope: Scope = key(
+        "`shared`: one endpoint, for now on a group of one host. `each_host`: every host of the group serves by "
+        "itself, with a gateway and an endpoint of its own.",
+        example="each_host",
+        default=Scope.SHARED,
+    )
     hostname: str = key(
         "Address the gateway listens on; loopback while `tls.mode` is `none`.", example="127.0.0.1", default="127.0.0.1"
     )

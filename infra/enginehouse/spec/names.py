@@ -4,52 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from enginehouse.planner.parts import Scope
+from enginehouse.spec.hosts import every_host, hosts_of
 from enginehouse.spec.model import Spec
 from enginehouse.spec.source import KeyPath
 
-ENDPOINT = "endpoint"
+_ENDPOINT = "endpoint"
 
 
-def weights_name(deployment: str, machine: str) -> str:
-    return f"{deployment}-weights-{machine}"
+def weights_name(deployment: str, host: str) -> str:
+    return f"{deployment}-weights-{host}"
 
 
-def replica_name(deployment: str, machine: str, index: int) -> str:
-    return f"{deployment}-{machine}-{index}"
+def replica_name(deployment: str, host: str, index: int) -> str:
+    return f"{deployment}-{host}-{index}"
 
 
-def host_of(spec: Spec, group: str) -> str:
-    """The host of a machine group: this machine is called like its group, others have names of their own."""
-    machine = spec.machines.get(group)
-    return next(iter(machine.ssh.hosts), group) if machine and machine.ssh else group
+def replica_names(deployment: str, host: str, count: int) -> tuple[str, ...]:
+    """The replicas of a deployment on one host, by index."""
+    return tuple(replica_name(deployment, host, index) for index in range(count))
 
 
-def replica_names(spec: Spec, deployment: str) -> tuple[str, ...]:
-    """The replicas of a deployment, by index."""
-    settings = spec.deployments[deployment]
-    host = host_of(spec, settings.runs_on)
-    return tuple(replica_name(deployment, host, index) for index in range(settings.replicas_per_host))
+def gateway_name(host: str) -> str:
+    return f"gateway-{host}"
 
 
-def gateway_name(machine: str) -> str:
-    return f"gateway-{machine}"
-
-
-def host_names(spec: Spec) -> Iterator[tuple[str, KeyPath]]:
-    """Every host's name, and what gives it."""
-    for group, machine in spec.machines.items():
-        if machine.ssh:
-            yield from ((host, ("machines", group, "ssh", "hosts", host)) for host in machine.ssh.hosts)
-        else:
-            yield group, ("machines", group)
+def endpoint_name(scope: Scope, host: str) -> str:
+    """By the scope and not by how many hosts there are, so that one host more renames nothing."""
+    return _ENDPOINT if scope is Scope.SHARED else f"{_ENDPOINT}-{host}"
 
 
 def part_names(spec: Spec) -> Iterator[tuple[str, KeyPath]]:
-    """Every part's name, and what it is called after."""
-    yield ENDPOINT, ("endpoint",)
-    yield gateway_name(host_of(spec, spec.endpoint.runs_on)), ("endpoint", "runs_on")
-    yield from host_names(spec)
+    """Every part's name, and what it is called after. A host that stands there twice counts once."""
+    for name in {host.name: None for host in hosts_of(spec, spec.endpoint.runs_on)}:
+        yield endpoint_name(spec.endpoint.scope, name), ("endpoint",)
+        yield gateway_name(name), ("endpoint", "runs_on")
+    yield from {host.name: host.path for host in every_host(spec)}.items()
     for name, deployment in spec.deployments.items():
-        yield weights_name(name, host_of(spec, deployment.runs_on)), ("deployments", name)
-        for replica in replica_names(spec, name):
-            yield replica, ("deployments", name)
+        for host in {host.name: None for host in hosts_of(spec, deployment.runs_on)}:
+            yield weights_name(name, host), ("deployments", name)
+            for replica in replica_names(name, host, deployment.replicas_per_host):
+                yield replica, ("deployments", name)

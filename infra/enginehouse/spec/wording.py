@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from enginehouse.spec.model import PATTERNS
+from enginehouse.spec.fields import PATTERNS
 from enginehouse.spec.schema import anchored
 
 _TYPES = {"string": "a text", "integer": "a whole number", "array": "a list", "object": "a mapping"}

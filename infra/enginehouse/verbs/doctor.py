@@ -7,6 +7,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from enginehouse.errors import ExitCode
 from enginehouse.report.doctor import Finding, Health, doctor_plain, doctor_text
 from enginehouse.report.lines import json_lines
 from enginehouse.verbs import Answer, Format
-from enginehouse.verbs.machines import looking
+from enginehouse.verbs.machines import AT_ONCE, looking
 from enginehouse.verbs.needs import SETUP, builders, programs
 from enginehouse.verbs.plans import planned
 from enginehouse.verbs.ports import endpoint_port
@@ -36,8 +37,9 @@ def doctor(stacks: Sequence[str], output: Format, progress: Callable[[str], None
     Raises `SpecError` if a stack can't be used.
     """
     plans = [planned(stack) for stack in stacks]
-    with looking("doctor", progress) as context:
-        findings = (*_machine(), *(endpoint_port(made, context) for made in plans))
+    gateways = [gateway for made in plans for gateway in made.gateways]
+    with ThreadPoolExecutor(AT_ONCE) as pool, looking("doctor", progress) as context:
+        findings = (*_machine(), *pool.map(lambda gateway: endpoint_port(gateway, context), gateways))
     code = ExitCode.OK if all(f.health.is_good() for f in findings) else ExitCode.DIFFERS
     if output is Format.JSON:
         return Answer(lines=json_lines(doctor_plain(findings)), code=code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,12 @@ from pathlib import Path
 from enginehouse.converge import Context, recorded
 from enginehouse.errors import EnginehouseError, ExitCode
 from enginehouse.planner.allocate import allocate
-from enginehouse.planner.parts import GatewayPart, Plan, ReplicaPart
+from enginehouse.planner.parts import GatewayPart, Plan, ReplicaPart, Scope
 from enginehouse.planner.plan import plan
 from enginehouse.report.lines import Line, line
 from enginehouse.report.lock import lock_changes
 from enginehouse.spec import lock_path
-from enginehouse.spec.lock import FORMAT, NOTHING_LOCKED, Lock, LockedGateway, LockedPorts, LockedReplica, lock_text
+from enginehouse.spec.lock import NOTHING_LOCKED, Lock, LockedHost, LockedPorts, LockedReplica, lock_text, locked
 from enginehouse.verbs import Answer
 from enginehouse.verbs.files import replace
 from enginehouse.verbs.machines import AT_ONCE, looking
@@ -60,17 +60,13 @@ def held_ports(made: Plan, context: Context) -> Held:
     Raises `NotAsked` if one of them can't be asked.
     """
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        parts = (*made.replicas, made.gateway)
-        known = dict(
-            zip((part.name for part in parts), pool.map(lambda part: _part(part, context), parts), strict=True)
-        )
-    gateway = known[made.gateway.name]
-    served = set(_servers(gateway)) if isinstance(gateway, GatewayPart) else set()
-    replicas = {name: part for name, part in known.items() if isinstance(part, ReplicaPart)}
-    return Held(
-        served=_lock({name: part for name, part in replicas.items() if served.issuperset(_sides(part))}),
-        all=_lock(replicas, gateway.metrics_port if isinstance(gateway, GatewayPart) else None),
-    )
+        parts = (*made.replicas, *made.gateways)
+        known = tuple(pool.map(lambda part: _part(part, context), parts))
+    gateways = {part.host: part for part in known if isinstance(part, GatewayPart)}
+    replicas = [part for part in known if isinstance(part, ReplicaPart)]
+    hosts = [gateway.host for gateway in made.gateways]
+    served = [part for part in replicas if set(_sides(part)) <= set(_servers(gateways.get(part.host)))]
+    return Held(served=_lock(made.scope, hosts, served, {}), all=_lock(made.scope, hosts, replicas, gateways))
 
 
 def _ask(made: Plan, progress: Callable[[str], None]) -> Held:
@@ -92,9 +88,9 @@ def _part(part: ReplicaPart | GatewayPart, context: Context) -> object:
     return manifest.part if manifest else None
 
 
-def _servers(gateway: GatewayPart) -> Iterator[tuple[str, str, int]]:
+def _servers(gateway: GatewayPart | None) -> Iterator[tuple[str, str, int]]:
     """Replica, side and port of each server line."""
-    for backend in gateway.backends:
+    for backend in gateway.backends if gateway else ():
         yield from ((server.replica, server.side.value, server.port) for server in backend.servers)
 
 
@@ -102,12 +98,15 @@ def _sides(part: ReplicaPart) -> Iterator[tuple[str, str, int]]:
     yield from ((part.name, side, port) for side, port in part.ports.items())
 
 
-def _lock(replicas: Mapping[str, ReplicaPart], metrics_port: int | None = None) -> Lock:
-    return Lock(
-        enginehouse=FORMAT,
-        gateway=LockedGateway(metrics_port=metrics_port),
-        replicas={name: LockedReplica(ports=LockedPorts(**part.ports)) for name, part in replicas.items()},
-    )
+def _lock(
+    scope: Scope, hosts: Sequence[str], replicas: Sequence[ReplicaPart], gateways: Mapping[str, GatewayPart]
+) -> Lock:
+    entries = {
+        host: {p.name: LockedReplica(ports=LockedPorts(**p.ports)) for p in replicas if p.host == host}
+        for host in hosts
+    }
+    metrics = {host: gateway.metrics_port for host, gateway in gateways.items()}
+    return locked({h: LockedHost(metrics_port=metrics.get(h), replicas=entries[h]) for h in hosts}, scope)
 
 
 def _title(path: Path, what: str, changes: tuple[Line, ...]) -> tuple[Line, ...]:

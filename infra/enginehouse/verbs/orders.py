@@ -53,8 +53,9 @@ def unfreeze(stack: str, *, progress: Progress) -> Answer:
 
 
 def _check_some_left(made: Plan, replicas: Sequence[ReplicaPart]) -> None:
-    for deployment in {replica.deployment for replica in replicas}:
-        ones = [replica for replica in made.replicas if replica.deployment == deployment]
+    """Of each deployment, at each gateway."""
+    for deployment, gateway in {(replica.deployment, replica.gateway.part) for replica in replicas}:
+        ones = [r for r in made.replicas if (r.deployment, r.gateway.part) == (deployment, gateway)]
         if len(ones) > 1 and all(one in replicas for one in ones):
             raise InvalidInput(
                 f"{deployment} would have no replica left that takes requests; name some of "

@@ -1,4 +1,4 @@
-"""Whether a stack's endpoint can listen where it wants to."""
+"""Whether a stack's endpoints can listen where they want to."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import socket
 from enginehouse.converge import Context, observe
 from enginehouse.converge.look import look
 from enginehouse.errors import EnginehouseError
-from enginehouse.planner.parts import ConnectionKind, GatewayPart, Plan
+from enginehouse.planner.parts import ConnectionKind, GatewayPart
 from enginehouse.report.doctor import Finding, Health
 
 
-def endpoint_port(plan: Plan, context: Context) -> Finding:
+def endpoint_port(gateway: GatewayPart, context: Context) -> Finding:
     """The endpoint's port: free, in use by this very stack, or in use by something else."""
-    gateway = plan.gateway
     problem = _problem(gateway) if gateway.connection.kind is ConnectionKind.LOCAL else _problem_there(gateway, context)
     if problem and _serves(gateway, context):
-        return _finding(plan, Health.OK, "in use by this stack")
-    return _finding(plan, Health.WRONG if problem else Health.OK, problem or "free")
+        return _finding(gateway, Health.OK, "in use by this stack")
+    return _finding(gateway, Health.WRONG if problem else Health.OK, problem or "free")
 
 
-def _finding(plan: Plan, health: Health, version: str) -> Finding:
-    port = plan.gateway.port
+def _finding(gateway: GatewayPart, health: Health, version: str) -> Finding:
+    port = gateway.port
+    there = "" if gateway.connection.kind is ConnectionKind.LOCAL else f" on {gateway.host}"
     return Finding(
         name=f"port {port}",
         health=health,
         version=version,
-        where=f"{plan.gateway.address}, {plan.stack}",
+        where=f"{gateway.address}{there}, {gateway.stack}",
         needed="free, or in use by this stack",
         remedy=f"`ss -ltnp 'sport = :{port}'` names the program that listens; stop it, or change `endpoint.port`",
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from enginehouse.converge import Context, converge, foresee
@@ -14,7 +15,7 @@ from enginehouse.render.symbols import Secret, UnknownSymbol
 from enginehouse.report.lines import Line, as_text
 from enginehouse.report.rollback import Return, Returned, file_text, return_text, returned_text, undone_run
 from enginehouse.verbs import Answer, InvalidInput
-from enginehouse.verbs.machines import changing
+from enginehouse.verbs.machines import AT_ONCE, changing
 from enginehouse.verbs.plans import parts_named, planned
 from enginehouse.verbs.secrets import how_to_give, no_value, secret_values
 from enginehouse.verbs.stacks import stack_file
@@ -32,20 +33,20 @@ def rollback(stack: str, part: str | None, *, to: int | None, dry_run: bool, pro
     made, file = planned(stack), stack_file(stack)
     parts = _chosen(made, part, to)
     with changing("rollback", progress) as context:
-        known = {p.name: history(p, context) for p in (*made.replicas, made.gateway, made.endpoint)}
+        known = _histories((*made.replicas, *made.gateways, *made.endpoints), context)
         chosen = {p.name: known[p.name] for p in parts}
         ways, heading = _undoing(made, chosen) if part is None else (_back(chosen, to), ())
         foreseen = (*heading, *(row for way in ways for row in return_text(_return(way))))
         ways = tuple(way for way in ways if way.changes())
         if dry_run or not ways:
             return Answer(lines=foreseen)
-        proof = _proof(made, ways, known)
-        able = replace(context, secrets=_secrets(made.stack, file, ways, proof))
+        proofs = tuple(_proofs(made, ways, known))
+        able = replace(context, secrets=_secrets(made.stack, file, ways, proofs))
         _check_keys(made.stack, ways, able)
         for text in as_text(foreseen).splitlines():
             progress(text)
         return Answer(
-            lines=(*_carry_out(ways, proof, known, able), file_text(made.stack, str(file), _agrees(made, ways)))
+            lines=(*_carry_out(ways, proofs, known, able), file_text(made.stack, str(file), _agrees(made, ways)))
         )
 
 
@@ -73,16 +74,33 @@ def _return(way: Way) -> Return:
     return Return(part=way.part.name, now=now, then=then, changes=way.changes())
 
 
-def _proof(made: Plan, ways: Sequence[Way], known: Histories) -> Manifest | None:
-    """The endpoint as it was when the gateway was what it will be; None if it was never proved."""
-    there = next(iter(known[made.gateway.name]), None)
-    gateway = next((way.then for way in ways if isinstance(way.part, GatewayPart)), there)
-    return proof_of(known[made.endpoint.name], gateway) if gateway else None
+def _histories(parts: Sequence[Part], context: Context) -> Histories:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip((p.name for p in parts), pool.map(lambda p: history(p, context), parts), strict=True))
 
 
-def _secrets(stack: str, file: Path, ways: Sequence[Way], proof: Manifest | None) -> Mapping[str, Secret]:
-    """The values that are known here: for a gateway that has to be staged again, and for the proof."""
-    parts = (*(way.part for way in ways), proof.part if proof else None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Proof:
+    """An endpoint with something behind it that goes back, and its proof of then; None if it never was proved."""
+
+    endpoint: str
+    then: Manifest | None
+
+
+def _proofs(made: Plan, ways: Sequence[Way], known: Histories) -> Iterator[_Proof]:
+    """Each endpoint as it was when its gateway was what that will be."""
+    touched = {way.part.name: way for way in ways}
+    for gateway, endpoint in zip(made.gateways, made.endpoints, strict=True):
+        if touched.keys().isdisjoint(endpoint.behind):
+            continue
+        there = next(iter(known[gateway.name]), None)
+        then = touched[gateway.name].then if gateway.name in touched else there
+        yield _Proof(endpoint=endpoint.name, then=proof_of(known[endpoint.name], then) if then else None)
+
+
+def _secrets(stack: str, file: Path, ways: Sequence[Way], proofs: Sequence[_Proof]) -> Mapping[str, Secret]:
+    """The values that are known here: for a gateway that has to be staged again, and for the proofs."""
+    parts = (*(way.part for way in ways), *(proof.then.part if proof.then else None for proof in proofs))
     return secret_values(stack, file, sorted({name for part in parts for name in _names(part)}))
 
 
@@ -104,10 +122,10 @@ def _names(part: Part | None) -> set[str]:
     return {name for client in clients for name in client.secrets}
 
 
-def _carry_out(ways: Sequence[Way], proof: Manifest | None, known: Histories, context: Context) -> tuple[Line, ...]:
+def _carry_out(ways: Sequence[Way], proofs: Sequence[_Proof], known: Histories, context: Context) -> tuple[Line, ...]:
     began = context.clock.monotonic()
     returned = [_bring_back(way, context) for way in ways]
-    proved = _prove(proof, known, context)
+    proved = {proof.endpoint: _prove(proof.then, known, context) for proof in proofs}
     return tuple(returned_text(returned, proved, context.clock.monotonic() - began))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +19,7 @@ from enginehouse.report.differences import differences
 from enginehouse.report.status import PartStatus, StackStatus, State
 from enginehouse.verbs.traffic import Traffic, traffic
 
+GATEWAY = "gateway"
 RUNNING = "running"
 """The input that says of a part with a process whether it runs; a state of its own here."""
 ANSWER_S = 10.0
@@ -27,9 +28,11 @@ ANSWER_S = 10.0
 
 def survey(plan: Plan, context: Context, pool: Executor) -> StackStatus:
     """Every part as it is right now, asked all at once. A machine that can't be asked is a result, not an error."""
-    seen = pool.submit(_traffic, plan.gateway, context)
+    asked = {gateway.host: pool.submit(_traffic, gateway, context) for gateway in plan.gateways}
     parts = tuple(pool.map(lambda part: _look(part, context), plan.parts()))
-    return StackStatus(stack=plan.stack, parts=tuple(_with_traffic(plan, parts, seen.result(), context)))
+    there = {status.host for status in parts if status.kind == GATEWAY and status.state is not State.MISSING}
+    seen = {host: answer.result() if host in there else None for host, answer in asked.items()}
+    return StackStatus(stack=plan.stack, parts=tuple(_with_traffic(plan, parts, seen, context)))
 
 
 def _look(part: Part, context: Context) -> PartStatus:
@@ -108,17 +111,14 @@ def _traffic(gateway: GatewayPart, context: Context) -> Traffic | None:
 
 
 def _with_traffic(
-    plan: Plan, parts: tuple[PartStatus, ...], seen: Traffic | None, context: Context
+    plan: Plan, parts: tuple[PartStatus, ...], seen: Mapping[str, Traffic | None], context: Context
 ) -> Iterator[PartStatus]:
-    """Numbers beside states. Where our gateway is missing, another stack's may have answered at its port."""
-    there = any(status.part == plan.gateway.name and status.state is not State.MISSING for status in parts)
+    """Numbers beside states. `seen`: at the gateway of each host; where ours is missing, another stack's may answer."""
     for part, status in zip(plan.parts(), parts, strict=True):
-        if seen is None or not there:
-            yield status
-        elif isinstance(part, ReplicaPart):
-            yield replace(status, load=seen.load(part), since=_moment(seen.usable_for_s(part), context))
-        elif isinstance(part, GatewayPart):
-            yield replace(status, load=seen.total())
+        if isinstance(part, ReplicaPart) and (there := seen[part.gateway.host]):
+            yield replace(status, load=there.load(part), since=_moment(there.usable_for_s(part), context))
+        elif isinstance(part, GatewayPart) and (there := seen[part.host]):
+            yield replace(status, load=there.total())
         else:
             yield status
 

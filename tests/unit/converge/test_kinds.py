@@ -158,7 +158,7 @@ def test_weights_that_look_otherwise_are_not_verified(stat: str) -> None:
 
 def test_a_change_behind_the_endpoint_asks_for_a_new_proof() -> None:
     """The generations that were proved are remembered."""
-    part, behind = PLANS[1024].endpoint, PLANS[1024].gateway
+    part, behind = PLANS[1024].endpoints[0], PLANS[1024].gateways[0]
     known = remembered(part, seen={behind.name: 1})
     rest = machine(manifest=known, others={behind.name: remembered(behind)})
     assert endpoint.steps(part, rest, {}).all() == ()
@@ -168,7 +168,7 @@ def test_a_change_behind_the_endpoint_asks_for_a_new_proof() -> None:
 
 def test_a_model_without_a_working_replica_is_not_asked() -> None:
     """Drained by order: no answer can come; the other checks stay, and what was proved before stays proved."""
-    part, replica = PLANS[1024].endpoint, PLANS[1024].replicas[0]
+    part, replica = PLANS[1024].endpoints[0], PLANS[1024].replicas[0]
     others = {replica.name: remembered(replica)}
     proved = remembered(replace(part, public=not part.public), seen={replica.name: 1})
     drained = machine(manifest=proved, others=others, drained_others={replica.name: ORDER})

@@ -70,6 +70,6 @@ def test_a_part_survives_the_wire(part: Part) -> None:
 
 def test_files_are_compared_by_digest_and_travel_apart() -> None:
     """A diff names a file and never prints it."""
-    inputs = as_inputs(PLANS[1024].gateway)
+    inputs = as_inputs(PLANS[1024].gateways[0])
     assert set(inputs["files"]) == {file["path"] for file in inputs["rendered"]}
     assert all(value.startswith("sha256 ") and len(value) == 19 for value in inputs["files"].values())

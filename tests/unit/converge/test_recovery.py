@@ -65,7 +65,7 @@ def test_a_gateway_that_does_not_tell_ports_has_those_of_its_record(world: World
 
 def test_a_failed_reload_leaves_the_saved_states_of_servers_whose_ports_would_have_moved(world: World) -> None:
     """They are saved without those for the new configuration; the old one, which serves on, needs all."""
-    part = world.plan().gateway
+    part = world.plan().gateways[0]
     moved = replace(part, backends=tuple(replace(b, servers=tuple(map(further, b.servers))) for b in part.backends))
     moved = replace(moved, files=gateway_files(moved))
     facts = look(moved, world.run().context.connectors.connect(moved))
@@ -109,7 +109,7 @@ def test_a_destroy_needs_no_supervisor(world: World) -> None:
     """What runs without one is ended, and no program file is left that another supervisor would start."""
     world.rules.disturbed = True
     world.machine.kill(world.machine.supervisor())
-    part, front = world.plan().replicas[0], world.plan().gateway
+    part, front = world.plan().replicas[0], world.plan().gateways[0]
     world.run().destroy(front)
     world.run().destroy(part)
     assert marks(world) == []
@@ -140,7 +140,7 @@ def test_a_gateway_that_was_only_staged_does_not_block_the_supervisor() -> None:
 
     world.machine.interrupt = die
     with pytest.raises(Killed):
-        run.converge(plan.gateway)
+        run.converge(plan.gateways[0])
     world.machine.interrupt = lambda what: None
     world.machine.holder = None
     edit(world, context=2048)

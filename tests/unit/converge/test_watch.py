@@ -39,7 +39,7 @@ GIB = 2**30
 AT = "2026-11-24T12:00:00+00:00"
 WHY = "no progress and no answer for 120 s"
 PART = planned(STACK).replicas[0]
-GATEWAY = planned(STACK).gateway
+GATEWAY = planned(STACK).gateways[0]
 
 
 class Machine:

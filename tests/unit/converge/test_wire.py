@@ -36,7 +36,7 @@ def stack(clients: tuple[str, ...], deployments: tuple[str, ...], routes: tuple[
 
 
 def gateway(clients: tuple[str, ...] = CLIENTS, routes: tuple[str, ...] = ROUTES) -> GatewayPart:
-    return stack(clients, DEPLOYMENTS, routes).gateway
+    return stack(clients, DEPLOYMENTS, routes).gateways[0]
 
 
 def on_the_wire(part: GatewayPart) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enginehouse.planner.allocate import Allocation, allocate
+from enginehouse.planner.allocate import HostPorts
+from enginehouse.planner.allocate import allocate as allocated
 from enginehouse.spec import load_text
 from enginehouse.spec.lock import Lock, LockedGateway, LockedPorts, LockedReplica
 from enginehouse.spec.model import Deployment, Spec
@@ -17,7 +18,7 @@ _BASE = load_text(STACK, name="demo", display="demo.yaml").spec
 assert _BASE is not None
 BASE: Spec = _BASE
 CHAT: Deployment = BASE.deployments["chat"]
-FIRST = allocate(BASE).metrics_port
+FIRST = allocated(BASE).hosts["box"].metrics_port
 PORTS = st.integers(min_value=FIRST, max_value=FIRST + 12)
 """Few, and around those that are given anyway, so that they often meet."""
 NAMES = ("ahead", "chat", "code", "talk")
@@ -29,7 +30,12 @@ def spec(*names: str, port: int = 8080, **changes: object) -> Spec:
     return replace(BASE, deployments=deployments, endpoint=replace(BASE.endpoint, port=port))
 
 
-def every_port(found: Allocation) -> list[int]:
+def allocate(made: Spec, *known: Lock) -> HostPorts:
+    """The ports on the one machine."""
+    return allocated(made, *known).hosts["box"]
+
+
+def every_port(found: HostPorts) -> list[int]:
     return [found.metrics_port, *(port for ports in found.replicas.values() for port in ports.values())]
 
 
@@ -60,7 +66,7 @@ def test_no_port_is_ever_given_twice(order: tuple[str, ...], known: list[Lock], 
 def test_what_is_locked_never_moves(before: tuple[str, ...], after: tuple[str, ...]) -> None:
     """Insert, remove, reorder: a replica that stays keeps its ports, and so does the gateway."""
     first = allocate(spec(*before))
-    then = allocate(spec(*after), first.lock())
+    then = allocate(spec(*after), allocated(spec(*before)).lock())
     assert then.metrics_port == first.metrics_port
     for name in set(first.replicas) & set(then.replicas):
         assert then.replicas[name] == first.replicas[name]
@@ -74,7 +80,7 @@ def test_without_a_lock_the_same_edit_moves_ports() -> None:
 @given(order=ORDERS)
 def test_a_lock_that_was_written_changes_nothing(order: tuple[str, ...]) -> None:
     made = spec(*order)
-    assert allocate(made, allocate(made).lock()) == allocate(made)
+    assert allocate(made, allocated(made).lock()) == allocate(made)
 
 
 @given(known=locks(), other=locks())
@@ -87,15 +93,15 @@ def test_of_two_allocations_the_first_wins(known: Lock, other: Lock) -> None:
 
 
 def test_entries_of_replicas_that_are_gone_keep_nothing() -> None:
-    lock = allocate(spec("gone")).lock()
+    lock = allocated(spec("gone")).lock()
     assert allocate(spec("chat"), lock).replicas["chat-box-0"] == allocate(spec("gone")).replicas["gone-box-0"]
 
 
 def test_a_former_names_entry_counts_until_there_is_one_of_the_present_name() -> None:
-    former = allocate(spec("ahead", "assistant")).lock()
+    former = allocated(spec("ahead", "assistant")).lock()
     renamed = spec("chat", renamed_from="assistant")
     assert allocate(renamed, former).replicas == {
         f"chat-box-{index}": allocate(spec("ahead", "assistant")).replicas[f"assistant-box-{index}"] for index in (0, 1)
     }
-    both = replace(former, replicas={**former.replicas, **allocate(spec("chat")).lock().replicas})
+    both = replace(former, replicas={**former.replicas, **allocated(spec("chat")).lock().replicas})
     assert allocate(renamed, both).replicas == allocate(spec("chat")).replicas

@@ -66,7 +66,7 @@ def test_every_port_is_used_once() -> None:
     """Sides of all replicas, metrics and endpoint never share a port."""
     result = planned()
     ports = [port for r in result.replicas for port in r.ports.values()]
-    ports += [result.gateway.metrics_port, result.gateway.port]
+    ports += [result.gateways[0].metrics_port, result.gateways[0].port]
     assert len(set(ports)) == len(ports) == 6
 
 
@@ -144,4 +144,4 @@ def test_a_machine_over_ssh_gives_its_parts_its_own_name() -> None:
 def test_a_host_without_an_address_is_reached_by_its_name() -> None:
     """As `ssh gpu-1` would."""
     text = STACK.replace("box: {local: {}}", "box: {ssh: {hosts: {gpu-1: {}}}}")
-    assert planned(text).gateway.connection.ssh == Ssh(address="gpu-1")
+    assert planned(text).gateways[0].connection.ssh == Ssh(address="gpu-1")

@@ -17,6 +17,7 @@ from enginehouse.planner.parts import (
     Plan,
     ReplicaPart,
     Route,
+    Scope,
     Server,
     Share,
     Side,
@@ -125,9 +126,10 @@ ENDPOINT = EndpointPart(
 PLAN = Plan(
     stack="demo",
     description="one of everything",
+    scope=Scope.SHARED,
     hosts=(HOST,),
     weights=(WEIGHTS,),
     replicas=(REPLICA,),
-    gateway=GATEWAY,
-    endpoint=ENDPOINT,
+    gateways=(GATEWAY,),
+    endpoints=(ENDPOINT,),
 )

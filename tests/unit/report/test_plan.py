@@ -43,8 +43,8 @@ def test_the_whole_plan(golden: Callable[[str, Mapping[str, str]], None]) -> Non
     public = replace(
         PLAN,
         description="",
-        gateway=replace(GATEWAY, public=True, clients=()),
-        endpoint=replace(ENDPOINT, public=True, clients=()),
+        gateways=(replace(GATEWAY, public=True, clients=()),),
+        endpoints=(replace(ENDPOINT, public=True, clients=()),),
     )
     golden("cli/plan", {"everything.txt": shown(), "public.txt": shown(public)})
 
@@ -90,4 +90,4 @@ def test_the_way_to_a_machine_is_said_as_far_as_the_stack_says_it() -> None:
     short, long = Ssh(address="gpu-1"), Ssh(address="10.1.0.11", port=2222, user="ops", jump="b", become=Become.SUDO)
     for ssh, said in {short: "ssh gpu-1", long: "ssh ops@10.1.0.11 port 2222 through b, as root by sudo"}.items():
         gateway = replace(GATEWAY, connection=Connection(kind=ConnectionKind.SSH, ssh=ssh))
-        assert f"{gateway.host} ({said})" in shown(replace(PLAN, gateway=gateway))
+        assert f"{gateway.host} ({said})" in shown(replace(PLAN, gateways=(gateway,)))

@@ -20,7 +20,7 @@ GONE_BACK = (
 def test_rollback_as_text(golden: Callable[[str, Mapping[str, str]], None]) -> None:
     before = [*undone_run(CHANGE, ("chat-box-1",), UTC), *return_text(BACK)]
     after = [
-        *returned_text(GONE_BACK, "proved at http://127.0.0.1:8080 (generation 5)", 4.21),
+        *returned_text(GONE_BACK, {"endpoint": "proved at http://127.0.0.1:8080 (generation 5)"}, 4.21),
         file_text("demo", "stacks/demo.yaml", agrees=False),
     ]
     golden("cli/rollback", {"before.txt": as_text(before), "after.txt": as_text(after)})

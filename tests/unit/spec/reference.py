@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from enginehouse.spec.model import NAME_PATTERN, PATTERNS, SECRET_NAME_PATTERN, TEXT_PATTERN
+from enginehouse.spec.fields import NAME_PATTERN, PATTERNS, SECRET_NAME_PATTERN, TEXT_PATTERN
 from enginehouse.spec.schema import anchored, keys_of, sections, stack_schema
 
 BEGIN = "<!-- keys: generated from the schema -->"

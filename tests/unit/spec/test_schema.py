@@ -15,7 +15,8 @@ import jsonschema
 import pytest
 
 from enginehouse.spec import schema as generator
-from enginehouse.spec.model import Local, key
+from enginehouse.spec.fields import key
+from enginehouse.spec.machines import Local
 from enginehouse.spec.schema import as_text, keys_of, sections, stack_schema
 
 COMMITTED = Path(__file__).parents[3] / "schemas" / "stack.schema.json"

@@ -169,7 +169,7 @@ def test_the_endpoint_is_judged_by_what_can_be_seen_without_a_key(
     reasons: tuple[str, ...],
 ) -> None:
     """An endpoint that lets in whoever has no key is as wrong as one that is down."""
-    plan = replace(PLAN, endpoint=replace(ENDPOINT, public=public))
+    plan = replace(PLAN, endpoints=(replace(ENDPOINT, public=public),))
     endpoint = part_of(looked(monkeypatch, plan=plan, api=api), "endpoint")
     assert (endpoint.state, endpoint.reasons) == (state, reasons)
 

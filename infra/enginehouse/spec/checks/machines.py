@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from enginehouse.diagnostics import Severity
+from enginehouse.planner.parts import Scope
 from enginehouse.spec.codes import Code
+from enginehouse.spec.hosts import Host, every_host, hosts_of
 from enginehouse.spec.model import Spec
 from enginehouse.spec.problems import Problem, shown
 from enginehouse.spec.source import KeyPath, Source
@@ -15,7 +17,9 @@ from enginehouse.spec.wording import did_you_mean
 def check(spec: Spec, _: Source) -> Iterator[Problem]:
     yield from _unknown(spec)
     yield from _unused(spec)
-    yield from _same_twice(spec)
+    yield from _this_machine_twice(spec)
+    yield from _same_name_twice(spec)
+    yield from _same_address_twice(spec)
     yield from _several_hosts(spec)
     yield from _other_machine(spec)
 
@@ -54,7 +58,7 @@ def _unused(spec: Spec) -> Iterator[Problem]:
             )
 
 
-def _same_twice(spec: Spec) -> Iterator[Problem]:
+def _this_machine_twice(spec: Spec) -> Iterator[Problem]:
     first, *others = [group for group, machine in spec.machines.items() if machine.local] or [""]
     for group in others:
         yield Problem(
@@ -67,18 +71,54 @@ def _same_twice(spec: Spec) -> Iterator[Problem]:
         )
 
 
-def _several_hosts(spec: Spec) -> Iterator[Problem]:
-    for group, machine in spec.machines.items():
-        if machine.ssh and len(machine.ssh.hosts) > 1:
-            first, *others = machine.ssh.hosts
+def _same_name_twice(spec: Spec) -> Iterator[Problem]:
+    first: dict[str, Host] = {}
+    for host in every_host(spec):
+        earlier = first.setdefault(host.name, host)
+        if earlier is not host:
             yield Problem(
-                path=("machines", group, "ssh", "hosts", others[0]),
+                path=host.path,
                 on_key=True,
-                code=Code.SEVERAL_HOSTS,
-                summary=f"machine group {shown(group)} has {len(machine.ssh.hosts)} hosts, and a stack has one so far",
-                hint="give each machine a stack file of its own; several in one are not supported yet",
-                related=((("machines", group, "ssh", "hosts", first), "the first one"),),
+                code=Code.DUPLICATE_HOST,
+                summary=f"host {shown(host.name)} stands here again",
+                hint="a host's name is its identity in the whole stack; give this one another, or leave it out",
+                related=((earlier.path, "the first one"),),
             )
+
+
+def _same_address_twice(spec: Spec) -> Iterator[Problem]:
+    """Behind different jump hosts, one address can be two machines."""
+    first: dict[tuple[object, ...], Host] = {}
+    for host in every_host(spec):
+        settings = spec.machines[host.group].ssh
+        if host.ssh is None or settings is None:
+            continue
+        way = (host.ssh.address or host.name, host.ssh.port, settings.jump)
+        earlier = first.setdefault(way, host)
+        if earlier.name != host.name:
+            yield Problem(
+                path=host.path,
+                on_key=True,
+                code=Code.SAME_MACHINE_TWICE,
+                summary=f"host {shown(host.name)} is reached like {shown(earlier.name)}, at {shown(way[0])}",
+                hint="one machine is one host of a stack",
+                related=((earlier.path, "the other one"),),
+            )
+
+
+def _several_hosts(spec: Spec) -> Iterator[Problem]:
+    """Engines listen on loopback only, so a gateway elsewhere could not reach them."""
+    endpoint, hosts = spec.endpoint, hosts_of(spec, spec.endpoint.runs_on)
+    if endpoint.scope is Scope.SHARED and len(hosts) > 1:
+        yield Problem(
+            path=("endpoint", "scope"),
+            on_key=True,
+            code=Code.SEVERAL_HOSTS,
+            summary=f"one endpoint for all {len(hosts)} hosts of {shown(endpoint.runs_on)} is not possible yet",
+            hint="write `scope: each_host`: every host serves by itself, with a gateway and an endpoint of its own",
+            related=((hosts[1].path, "the second host"),),
+            rests_on=(("endpoint", "runs_on"),),
+        )
 
 
 def _other_machine(spec: Spec) -> Iterator[Problem]:

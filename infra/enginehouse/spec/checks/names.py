@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from enginehouse.spec.codes import Code
+from enginehouse.spec.hosts import every_host
 from enginehouse.spec.model import Spec
-from enginehouse.spec.names import host_names, part_names
+from enginehouse.spec.names import part_names
 from enginehouse.spec.problems import Problem, shown
 from enginehouse.spec.source import KeyPath, Source
 
@@ -22,14 +23,14 @@ def check(spec: Spec, _: Source) -> Iterator[Problem]:
 
 
 def _too_long(spec: Spec) -> Iterator[Problem]:
-    for machine, path in host_names(spec):
-        length = len(spec.name) + len(machine)
+    for host in every_host(spec):
+        length = len(spec.name) + len(host.name)
         if length > MOST_TOGETHER:
             yield Problem(
-                path=path,
+                path=host.path,
                 on_key=True,
                 code=Code.NAMES_TOO_LONG,
-                summary=f"stack {shown(spec.name)} and machine {shown(machine)} have {length} letters together",
+                summary=f"stack {shown(spec.name)} and machine {shown(host.name)} have {length} letters together",
                 hint=f"at most {MOST_TOGETHER} fit into the path of a socket on the machine",
             )
 

@@ -1,0 +1,52 @@
+"""How a key of the format is described: what it is for, what it may hold, and an example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, field
+from types import MappingProxyType
+from typing import Any
+
+NAME_PATTERN = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
+"""Names become resource names, folder names and HAProxy identifiers: DNS labels, 40 characters at most."""
+HOST_PATTERN = r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?"
+"""A host may be called like its address in DNS. Capitals stay out, since two such names would be one machine."""
+SERVED_NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,95}"
+SHA256_PATTERN = r"[0-9a-f]{64}"
+SOURCE_PATTERN = r"(upload|host|https)://[^\u0000-\u0020\u007f]([^\u0000-\u001f\u007f]*[^\u0000-\u0020\u007f])?"
+TEXT_PATTERN = r"[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*"
+ADDRESS_PATTERN = r"[A-Za-z0-9_:]([A-Za-z0-9._:%-]{0,253}[A-Za-z0-9_])?"
+USER_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._@\\-]{0,63}"
+JUMP_PATTERN = r"[A-Za-z0-9_\[][A-Za-z0-9._:%@,\[\]\\-]{0,1023}"
+KEY_FILE_PATTERN = r"(~/|/)[^\u0000-\u001f\u007f]+"
+SECRET_NAME_PATTERN = r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?"
+"""Secret names become parts of environment variables and Pulumi configuration keys."""
+
+PATTERNS: Mapping[str, str] = MappingProxyType(
+    {
+        NAME_PATTERN: "lower-case letters, digits and hyphens, at most 40, with a letter or digit at both ends",
+        HOST_PATTERN: "lower-case letters, digits, hyphens and dots, at most 63, with a letter or digit at both ends",
+        SERVED_NAME_PATTERN: "letters, digits and the signs . _ : / -, at most 96, with a letter or digit at the start",
+        SHA256_PATTERN: "64 hex digits in lower case",
+        SOURCE_PATTERN: "upload://PATH, host:///PATH or https://ADDRESS",
+        ADDRESS_PATTERN: "a host name, an alias of OpenSSH's configuration or an IP address, without user and port",
+        USER_PATTERN: "letters, digits and the signs . _ @ \\ -, at most 64",
+        JUMP_PATTERN: "USER@HOST:PORT, several with commas between them",
+        KEY_FILE_PATTERN: "~/PATH or /PATH",
+        TEXT_PATTERN: "letters and line ends, no control characters",
+        SECRET_NAME_PATTERN: "lower-case letters, digits and hyphens, at most 64, with a letter or digit at both ends",
+    }
+)
+"""What each pattern allows, in words."""
+
+
+def key(
+    description: str, *, example: object, default: Any = MISSING, default_factory: Any = MISSING, **bounds: object
+) -> Any:
+    """A field of the format. `bounds` are JSON Schema keywords (`minimum`, `maximum`, `pattern`, `minItems`, ...)."""
+    metadata = {"description": description, "example": example, "bounds": bounds}
+    if default_factory is not MISSING:
+        return field(default_factory=default_factory, metadata=metadata)
+    if default is not MISSING:
+        return field(default=default, metadata=metadata)
+    return field(metadata=metadata)

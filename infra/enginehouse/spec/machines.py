@@ -1,0 +1,85 @@
+"""The machines of a stack file as frozen values, and how they are reached."""
+
+# ruff: noqa: RUF009 - `key` makes a field
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from enginehouse.planner.parts import Become, HostKeys
+from enginehouse.spec.fields import ADDRESS_PATTERN, HOST_PATTERN, JUMP_PATTERN, KEY_FILE_PATTERN, USER_PATTERN, key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Local:
+    """The machine this command runs on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshHost:
+    """One machine. Its name is its identity; another address is only another way to it."""
+
+    address: str | None = key(
+        "Where sshd listens; the machine's name if left out. An alias of OpenSSH's configuration will do.",
+        example="10.1.0.11",
+        default=None,
+        pattern=ADDRESS_PATTERN,
+    )
+    port: int | None = key(
+        "The port of sshd; what OpenSSH's configuration says if left out.",
+        example=2222,
+        default=None,
+        minimum=1,
+        maximum=65535,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ssh:
+    """Machines reached over SSH. What is left out is taken from OpenSSH's own configuration (`~/.ssh/config`)."""
+
+    hosts: Mapping[str, SshHost] = key(
+        "The machines by name. `{}` if its name is also its address.",
+        example={"gpu-1": {"address": "10.1.0.11"}},
+        minProperties=1,
+        propertyNames={"pattern": HOST_PATTERN},
+    )
+    user: str | None = key("Who logs in.", example="ops", default=None, pattern=USER_PATTERN)
+    key_file: str | None = key(
+        "The private key to show, and no other; it stays where you type. Left out: the agent's keys, then OpenSSH's "
+        "usual files.",
+        example="~/.ssh/ops_ed25519",
+        default=None,
+        pattern=KEY_FILE_PATTERN,
+    )
+    jump: str | None = key(
+        "Jump hosts on the way, like OpenSSH's ProxyJump.", example="ops@bastion", default=None, pattern=JUMP_PATTERN
+    )
+    become: Become | None = key(
+        "`sudo`: everything is done as root, through sudo without a password. Left out: as the user who logs in.",
+        example="sudo",
+        default=None,
+    )
+    host_keys: HostKeys = key(
+        "`verify`: only machines whose host key is in known_hosts. `accept-new`: the first key of a machine is "
+        "believed and written down; a changed one never is.",
+        example="verify",
+        default=HostKeys.VERIFY,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A group of machines of one kind."""
+
+    EXACTLY_ONE: ClassVar[bool] = True
+    """Each key is a kind, and exactly one of them is given."""
+
+    local: Local | None = key(
+        "The machine this command runs on. Has no settings: write `local: {}`.", example={}, default=None
+    )
+    ssh: Ssh | None = key(
+        "Machines reached over SSH.", example={"hosts": {"gpu-1": {"address": "10.1.0.11"}}}, default=None
+    )
