@@ -6,14 +6,14 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from enginehouse.connectors.ssh import SshConnector
-from enginehouse.errors import NotForwarded, Unreachable
+from enginehouse.errors import DeadlineExceeded, NotForwarded, Unreachable
 from enginehouse.planner.parts import Ssh
 from tests.ssh.server import Client, Server, sshd
 from tests.unit.connectors.conformance import SOON_S, ConnectorConformance, assert_ends, eventually
@@ -125,6 +125,13 @@ def test_a_held_script_is_dead_when_its_connection_is(
     assert connector.run(f"exec 9<>{lock}; flock -w 10 9", deadline_s=SOON_S).returncode == 0
 
 
+def test_a_machine_that_hangs_is_given_no_longer_than_the_deadline(connector: SshConnector, server: Server) -> None:
+    """Also by whoever only waits to be let in; it is not taken for broken, and goes on where it was."""
+    with hanging(server), pytest.raises(DeadlineExceeded, match="box: the machine opened no session in time"):
+        connector.run("true", deadline_s=0.5)
+    assert connector.run("echo back", deadline_s=SOON_S).stdout == "back\n"
+
+
 def test_many_who_meet_a_machine_that_is_down_are_told_together(client: Client) -> None:
     """One try for all who wait, not one after the other."""
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -144,3 +151,16 @@ def cut(server: Server) -> None:
     for pid in server.sessions():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def hanging(server: Server) -> Iterator[None]:
+    """Its connections stay open, and nobody answers."""
+    pids = server.sessions()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)

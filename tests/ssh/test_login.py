@@ -106,6 +106,13 @@ def test_a_file_of_revoked_keys_is_not_passed_over(stranger: Client, server: Ser
     assert "box: RevokedHostKeys in OpenSSH's configuration of 127.0.0.1 is not supported" in outcome(server.ssh())
 
 
+def test_a_file_that_cannot_take_a_new_host_key_is_named(stranger: Client, server: Server) -> None:
+    """It is not blamed on the machine, and nobody is let in whose key is not written down."""
+    stranger.known_hosts.mkdir()
+    said = outcome(server.ssh(host_keys=HostKeys.ACCEPT_NEW))
+    assert said.endswith(f"and it can't be written to {stranger.known_hosts} (Is a directory)")
+
+
 def test_a_new_host_key_is_not_accepted_where_there_is_no_file_for_it(stranger: Client, server: Server) -> None:
     """The system's files are not ours to write."""
     system = stranger.folder / "system"
@@ -165,6 +172,17 @@ def test_a_key_with_a_passphrase_needs_an_agent(
         config.write_text(f"IdentityAgent {socket_path}\n{client.config.read_text()}")
         monkeypatch.setenv(CONFIG_VARIABLE, str(config))
         assert outcome(server.ssh(key_file=str(locked))) == "in\n"
+
+
+def test_an_agent_that_does_not_sign_is_named(client: Client, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here nobody confirms the use of its key; sshd has nothing to do with it."""
+    monkeypatch.setenv("SSH_ASKPASS", "false")
+    with agent(client.folder) as socket_path:
+        give(socket_path, client.key, "", "-c")
+        config = client.folder / "with-agent-that-asks"
+        config.write_text(f"IdentityAgent {socket_path}\n{client.config.read_text()}")
+        monkeypatch.setenv(CONFIG_VARIABLE, str(config))
+        assert "the agent's key id_ed25519 did not sign; is the agent locked" in outcome(server.ssh())
 
 
 def test_too_many_keys_are_told_apart_from_wrong_ones(client: Client, place: Path) -> None:
@@ -320,11 +338,13 @@ def agent(folder: Path) -> Iterator[Path]:
             process.terminate()
 
 
-def give(socket_path: Path, key: Path, passphrase: str) -> None:
+def give(socket_path: Path, key: Path, passphrase: str, *options: str) -> None:
     """Add a key to an agent, as a person would type it."""
     write_program(key.parent / "askpass", f"echo '{passphrase}'")
     more = {"SSH_AUTH_SOCK": str(socket_path), "SSH_ASKPASS": f"{key.parent}/askpass", "SSH_ASKPASS_REQUIRE": "force"}
-    subprocess.run(("ssh-add", "-q", str(key)), env={**os.environ, **more}, stdin=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        ("ssh-add", "-q", *options, str(key)), env={**os.environ, **more}, stdin=subprocess.DEVNULL, check=True
+    )
 
 
 @contextlib.contextmanager

@@ -47,10 +47,22 @@ def authenticate(who: str, transport: paramiko.Transport, hop: Hop) -> None:
                 raise _refused(
                     who, hop, tried, ["it hung up after too many keys; name the right one in `key_file`"]
                 ) from None
+            except (paramiko.SSHException, TimeoutError) as error:
+                if not _failed_to_sign(error):
+                    raise
+                said = f"{name} did not sign; is the agent locked, or was it declined?"
+                raise _refused(who, hop, [], [said]) from None
             if missing:
                 raise _refused(who, hop, [], [f"it takes the key, but asks for more: {', '.join(missing)}"])
             return
     raise _refused(who, hop, tried, keys.unusable)
+
+
+def _failed_to_sign(error: Exception) -> bool:
+    """Whether it was the agent, whose words paramiko passes on as those of the connection."""
+    if isinstance(error, TimeoutError):
+        return error.errno is None  # of its socket; those of the connection have the kernel's number
+    return "cannot be used for signing" in str(error) or "ssh-agent" in str(error)
 
 
 def _refused(who: str, hop: Hop, tried: list[str], more: list[str]) -> Unreachable:

@@ -64,11 +64,16 @@ class Links:
         while True:
             link = self._link(by, session=True)
             asked = time.monotonic()
+            within = min(OPEN_S, max(by - asked, REFUSED_S))
             try:
-                return link, link.transport.open_session(timeout=OPEN_S)
+                return link, link.transport.open_session(timeout=within)
             except BROKEN as error:
+                late = time.monotonic() - asked >= within
+                if late and within < OPEN_S:
+                    self._give_back(link, full=False)
+                    raise DeadlineExceeded(f"{self._host}: the machine opened no session in time") from None
                 # paramiko mixes up the reasons of several threads, so only these tell refused from dead
-                if link.alive() and time.monotonic() - asked < OPEN_S:
+                if link.alive() and not late:
                     # A session counts until its shell is gone, a moment after we have let go of it.
                     refused = min(refused, time.monotonic())
                     self._give_back(link, full=time.monotonic() - refused > PATIENCE_S)

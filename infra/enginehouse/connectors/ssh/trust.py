@@ -39,7 +39,14 @@ def check(who: str, hop: Hop, key: HostKey, *, accept_new: bool) -> None:
                 "`host_keys: accept-new` needs a UserKnownHostsFile in OpenSSH's configuration"
             )
         if accept_new and hop.new_hosts:
-            remember(hop.new_hosts, line_of(hashed(hop.key_name, os.urandom(20)), key) if hop.hash_names else line)
+            hidden = line_of(hashed(hop.key_name, os.urandom(20)), key) if hop.hash_names else line
+            try:
+                remember(hop.new_hosts, hidden)
+            except OSError as error:
+                raise HostKeyRefused(
+                    f"{who}: the host key of {hop} is not known ({said}), and it can't be written to {hop.new_hosts} "
+                    f"({error.strerror})"
+                ) from None
             return
         file = hop.new_hosts or "/etc/ssh/ssh_known_hosts"
         raise HostKeyRefused(
