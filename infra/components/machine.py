@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pulumi
 from components.parts import Host
+from enginehouse.planner.codec import to_plain
+from enginehouse.planner.needs import Needs
 from enginehouse.planner.parts import HostPart
 
 
 class Machine(pulumi.ComponentResource):
     """One machine. `host` is what every other part on it depends on."""
 
-    def __init__(self, part: HostPart) -> None:
+    def __init__(self, part: HostPart, needs: Needs) -> None:
         super().__init__("enginehouse:index:Machine", part.name)
-        self.host = Host(part, pulumi.ResourceOptions(parent=self))
+        self.host = Host(part, pulumi.ResourceOptions(parent=self), needs=to_plain(needs))
         self.register_outputs({})

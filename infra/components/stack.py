@@ -9,12 +9,13 @@ import pulumi
 from components.deployment import Deployment
 from components.machine import Machine
 from components.public_endpoint import PublicEndpoint
+from enginehouse.planner.needs import needs_of
 from enginehouse.planner.parts import Plan, ReplicaPart, Scope, WeightsPart
 
 
 def deploy(plan: Plan, secrets: Mapping[str, pulumi.Output[str]]) -> dict[str, pulumi.Input[Any]]:
     """Declare everything the plan holds; the stack's outputs."""
-    machines = {part.name: Machine(part) for part in plan.hosts}
+    machines = {part.name: Machine(part, needs_of(plan, part.host)) for part in plan.hosts}
     deployments = [
         Deployment(name, _weights_of(name, plan), _replicas_of(name, plan), machines)
         for name in dict.fromkeys(replica.deployment for replica in plan.replicas)

@@ -29,6 +29,8 @@ login() {
     id -un
     key root
     id -u
+    key lowest_port
+    cat /proc/sys/net/ipv4/ip_unprivileged_port_start 2>/dev/null
 }
 
 cpu() { # the first of them is like the others
@@ -126,6 +128,17 @@ all_ports() { # each that is listened on, as the kernel lists it, then whose it 
         read -r name 2>/dev/null <"/proc/$pid/comm"
         # The last line is that of the newer of two kinds of groups.
         group=$(tail -n 1 "/proc/$pid/cgroup" 2>/dev/null)
-        printf '%s\n' "$inode$tab$pid$tab$name$tab${group##*:}"
+        printf '%s\n' "$inode$tab$pid$tab$name$tab${group##*:}$tab$(mark_of "$pid")"
+    done
+}
+
+mark_of() { # PID: which program of ours it is
+    tr '\000' '\n' 2>/dev/null <"/proc/$1/environ" | sed -n 's/^ENGINEHOUSE_PROGRAM=//p'
+}
+
+sizes() { # FILE...
+    key sizes
+    for file; do
+        [ ! -f "$file" ] || echo "$(wc -c <"$file") $file"
     done
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -109,14 +110,18 @@ def test_a_full_disk_is_wrong(machine: Callable[..., None], call: Call, monkeypa
     assert findings(call)["cache"]["health"] == "wrong"
 
 
-def test_a_free_port_and_a_taken_one(machine: Callable[..., None], call: Call) -> None:
-    """A port that something else has is named, with the command that tells who it is."""
+def test_the_machines_of_a_stack_are_looked_at(machine: Callable[..., None], call: Call, folder: Path) -> None:
+    """A port that something else has is named with whose it is, and weights that are missing on this side are told."""
     machine()
-    assert findings(call, "demo")["port 8123"]["health"] == "ok"
+    (folder / "stacks" / "tiny.gguf").write_bytes(b"tiny")
+    found = findings(call, "demo")
+    assert {"architecture", "clock", "memory", "disk", "port 8123"} <= found.keys()
+    assert (found["port 8123"]["health"], found["port 8123"]["where"]) == ("ok", "box, demo")
+    (folder / "stacks" / "tiny.gguf").unlink()
     with socket.create_server(("127.0.0.1", 8123)):
-        taken = findings(call, "demo")["port 8123"]
-    assert (taken["health"], taken["version"]) == ("wrong", "in use")
-    assert "ss -ltnp" in taken["remedy"]
+        found = findings(call, "demo")
+    assert found["port 8123"]["health"] == found["weights"]["health"] == "wrong"
+    assert f"(process {os.getpid()}" in found["port 8123"]["version"]
 
 
 def test_a_wrong_stack_is_said(machine: Callable[..., None], call: Call) -> None:

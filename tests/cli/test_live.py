@@ -5,9 +5,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from enginehouse.report.doctor import Health
+from enginehouse.converge.preflight import preflight
+from enginehouse.planner.needs import needs_of
 from enginehouse.report.status import Load, PartStatus, State
-from enginehouse.verbs.ports import endpoint_port
 from enginehouse.verbs.survey import survey
 from tests.converge.conftest import running, shared, world  # noqa: F401  (fixtures)
 from tests.converge.harness import World
@@ -63,9 +63,11 @@ def test_a_stopped_engine_is_said_and_the_endpoint_is_not_ready(running: World) 
 
 def test_the_port_of_a_running_stack_is_its_own(running: World) -> None:  # noqa: F811
     """In use by this stack for itself, and by a stranger for a stack of another name."""
-    mine = endpoint_port(running.plan(), running.context())
-    assert (mine.health, mine.version) == (Health.OK, "in use by this stack")
-    plan = running.plan()
-    stranger = replace(plan, stack="other", gateways=(replace(plan.gateways[0], stack="other"),))
-    other = endpoint_port(stranger, running.context())
-    assert (other.health, other.version) == (Health.WRONG, "in use")
+    host, needs, context = running.plan().hosts[0], needs_of(running.plan(), "box"), running.context()
+    port = f"port {running.port}"
+    mine = {check.what: check for check in preflight(host, context, needs)}
+    assert (mine[port].ok, mine[port].found) == (True, "in use by this stack")
+    assert all(check.ok for check in mine.values()), mine
+    other = {check.what: check for check in preflight(replace(host, stack="other"), context, needs)}
+    assert not other[port].ok
+    assert f"{running.plan().stack}/gateway-box/gateway" in other[port].found

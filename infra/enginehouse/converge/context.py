@@ -14,6 +14,7 @@ from enginehouse.converge.lease import Leases
 from enginehouse.converge.owner import Claim
 from enginehouse.converge.run import Clock, Run, SystemClock
 from enginehouse.errors import Cancelled
+from enginehouse.planner.needs import Needs
 from enginehouse.render.symbols import Secret
 
 __all__ = ["Clock", "Context", "Run", "SystemClock"]
@@ -35,6 +36,8 @@ class Context:
     """Shared by all contexts of one process."""
     gates: Gates = field(default_factory=Gates)
     """Shared by all contexts of one run."""
+    needs: Needs | None = None
+    """Of a run that brings a host: what the stack will ask of the machine."""
     claim: Claim | None = None
     """Of a run that works for a Pulumi state; others claim nothing and are refused nothing."""
 

@@ -131,6 +131,8 @@ def parse(text: str, stack: str) -> Facts:
     values = values_of(text)
     if "state" not in values:
         raise BadProbe("the probe's answer names no state folder")
+    if "memory_mib" not in values:
+        raise BadProbe("the machine has no /proc/meminfo: only Linux is supported")
     manifest = _manifest(values.get("manifest"))
     former = _manifest(values.get("former"))
     others = {name: _manifest(value) for name, value in _of_others("manifest", values)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from enginehouse.converge.context import Context
 from enginehouse.inventory import Inventory, question, read
 from enginehouse.planner.parts import Part
@@ -10,9 +12,9 @@ INVENTORY_S = 90.0
 """Every question in it to a program that may hang has a limit of its own; together they stay below."""
 
 
-def take(part: Part, context: Context) -> Inventory:
-    """The machine that the part is on. Changes nothing, takes no lease."""
+def take(part: Part, context: Context, files: Sequence[str] = ()) -> Inventory:
+    """The machine that the part is on, and which of `files` (shell words) it has. Changes nothing, takes no lease."""
     connector, clock = context.connectors.connect(part), context.clock
     asked_at = clock.now().timestamp()
-    result = connector.run(question(), deadline_s=INVENTORY_S).check(f"{connector.host}: looking at the machine")
+    result = connector.run(question(files), deadline_s=INVENTORY_S).check(f"{connector.host}: looking at the machine")
     return read(result.stdout, asked_at=asked_at, answered_at=clock.now().timestamp())

@@ -22,6 +22,7 @@ from enginehouse.converge.kinds import kind_of
 from enginehouse.converge.look import PROBE_S, check_frozen, is_there, look
 from enginehouse.converge.manifest import Change, Manifest
 from enginehouse.converge.places import Places
+from enginehouse.converge.preflight import ready
 from enginehouse.converge.room import check_room, room_named
 from enginehouse.converge.standing import Order
 from enginehouse.converge.steps import Effect, Sh, Steps, WriteManifest
@@ -93,7 +94,8 @@ def converge(
         context.notice(part.name, adopting)
     steps_now = kind_of(part).steps
     with work.journal.kept():
-        steps = steps_now(part, facts, context.secrets)
+        with ready(part, context, facts):
+            steps = steps_now(part, facts, context.secrets)
         if facts.manifest and not steps.all() and not _claims(context, facts):
             return _rest(part, context, connector, facts, facts.manifest, steps.reason)
         check_frozen(part, facts)
@@ -133,7 +135,8 @@ def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> F
     facts = look(part, context.connectors.connect(part), machine_id, context.claim)
     stands = is_there(part, facts)
     try:
-        steps = kind_of(part).foreseen(part, facts, context.secrets)
+        with ready(part, context, facts):
+            steps = kind_of(part).foreseen(part, facts, context.secrets)
         if steps.effect is not Effect.NOTHING:
             check_frozen(part, facts)
             check_room(part, facts)

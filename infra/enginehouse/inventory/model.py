@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,6 +24,8 @@ class User:
 
     name: str
     root: bool
+    lowest_port: int
+    """That programs of theirs may listen on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,14 +158,15 @@ class Listening:
     command: str = ""
     unit: str = ""
     """The systemd unit or container that it belongs to."""
+    program: str = ""
+    """`STACK/PART/SIDE` of a program of ours."""
 
     def __str__(self) -> str:
         return f"{self.command} ({', '.join(self._details())})" if self.pid else "a process of another user"
 
     def _details(self) -> Iterator[str]:
         yield f"process {self.pid}"
-        if self.unit:
-            yield self.unit
+        yield from (name for name in (self.unit, self.program) if name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +183,10 @@ class Inventory:
     graphics: Graphics
     runtimes: tuple[Runtime, ...]
     ports: tuple[Listening, ...]
+    state: str
+    """The state folder, which may not be there yet."""
+    stored: Mapping[str, int]
+    """Bytes of those files that were asked about and are there."""
     clock_off_s: int | None
     """How far its clock is ahead of ours; 0 if it may be right, because an answer takes its time."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,9 +38,10 @@ PAIRS: Mapping[str, Pair] = {
 """By the field of `Inventory` that they are for."""
 
 
-def question(patience_s: int = PATIENCE_S) -> str:
-    """The script. It writes nothing and needs no stdin."""
-    lines = (f"patience={patience_s}", "find_state", "clock", *(pair.command for pair in PAIRS.values()))
+def question(files: Sequence[str] = (), patience_s: int = PATIENCE_S) -> str:
+    """The script; it also tells the sizes of `files` (shell words). It writes nothing and needs no stdin."""
+    sizes = f"sizes {' '.join(files)}"
+    lines = (f"patience={patience_s}", "find_state", "clock", *(pair.command for pair in PAIRS.values()), sizes)
     libraries = (render("host/probe.sh"), render("host/inventory.sh"))
     # Not every `base64` has `-w`.
     return "\n".join(
@@ -55,4 +56,5 @@ def read(text: str, *, asked_at: float, answered_at: float) -> Inventory:
     """
     values = values_of(text)
     found = {name: pair.parse(values) for name, pair in PAIRS.items()}
-    return Inventory(**found, clock_off_s=system.off_by(values, asked_at, answered_at))
+    off_s = system.off_by(values, asked_at, answered_at)
+    return Inventory(**found, state=values["state"], stored=system.stored(values), clock_off_s=off_s)

@@ -45,8 +45,9 @@ def _address(digits: str) -> str:
 
 def _owners(text: str) -> Iterator[tuple[str, Listening]]:
     for line in text.splitlines():
-        inode, pid, command, group = (*line.split("\t"), "", "", "")[:4]
-        yield inode, Listening(port=0, addresses=(), pid=int(pid), command=command, unit=_unit(group))
+        inode, pid, command, group, program = (*line.split("\t"), "", "", "", "")[:5]
+        owner = Listening(port=0, addresses=(), pid=int(pid), command=command, unit=_unit(group), program=program)
+        yield inode, owner
 
 
 def _unit(group: str) -> str:

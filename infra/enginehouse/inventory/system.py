@@ -13,6 +13,7 @@ _MODEL = ("model name", "Processor", "cpu model", "Hardware")
 """Where the kernel names the processor: x86, old ARM, MIPS, Raspberry Pi. ARM servers have none."""
 _FLAGS = ("flags", "Features")
 _DF_COLUMNS = 6
+_PRIVILEGED = 1024
 _SERVER = re.compile(r"^Server:.*?^\s+Version:\s+(?P<version>\S+)", re.MULTILINE | re.DOTALL)
 
 
@@ -29,7 +30,13 @@ def system(values: Values) -> System:
 
 
 def user(values: Values) -> User:
-    return User(name=values.get("user", "").strip(), root=number(values, "root") == 0)
+    """Kernels before 4.11 do not tell from which port on everybody may listen."""
+    root, lowest = number(values, "root") == 0, number(values, "lowest_port")
+    return User(
+        name=values.get("user", "").strip(),
+        root=root,
+        lowest_port=0 if root else _PRIVILEGED if lowest is None else lowest,
+    )
 
 
 def cpu(values: Values) -> Cpu:
@@ -93,6 +100,12 @@ def _daemon(values: Values) -> str:
         return "does not answer"
     found = _SERVER.search(answer.text)
     return found["version"] if found else answer.text.strip().rpartition("\n")[2]
+
+
+def stored(values: Values) -> dict[str, int]:
+    """Bytes by path."""
+    lines = (line.partition(" ") for line in values.get("sizes", "").splitlines())
+    return {path: int(size) for size, _, path in lines}
 
 
 def off_by(values: Values, asked_at: float, answered_at: float) -> int | None:

@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 
 Path: TypeAlias = tuple[str | int, ...]
 
-NOT_COMPARED = frozenset({"rendered", "renamed_from", "owner"})
+NOT_COMPARED = frozenset({"rendered", "renamed_from", "owner", "needs"})
 """`rendered` is told by `files`; a former name asks for work only together with a new `name`, which differs then; the
-owner is this Pulumi state itself."""
+owner is this Pulumi state itself; what a stack needs of its machine, its other parts say themselves."""
 LONGEST_VALUE = 60
 """Characters of a value that `in_words` shows."""
 _NOT_SET = "not set"

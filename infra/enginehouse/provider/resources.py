@@ -5,6 +5,7 @@ Inputs on the wire are `as_inputs(part)` and, beside them, what only the Pulumi 
     secrets      values by name, for the parts that use them
     machine_id   of the machine: an output of the Host that the part stands on
     owner        of the stack, an output of the same Host: the id by which this Pulumi state claims it; never compared
+    needs        of a Host: what the stack asks of its machine, looked at before anything is put there; never compared
     generations  of the parts behind an endpoint, so that a change of any of them asks for a new proof
 
 Ids are `<stack>/<part>@<machine id>`: another machine behind the same address is refused, never overwritten.
@@ -32,14 +33,15 @@ from enginehouse.errors import (
     WrongMachine,
     explain,
 )
-from enginehouse.planner.codec import KINDS
+from enginehouse.planner.codec import KINDS, from_plain
 from enginehouse.planner.diff import path_text
 from enginehouse.planner.digests import release_id
+from enginehouse.planner.needs import Needs
 from enginehouse.planner.parts import EndpointPart, GatewayPart, Part, ReplicaPart
 from enginehouse.provider.wire import UNKNOWN, unsealed
 from enginehouse.render.symbols import Secret
 
-BESIDE = ("secrets", "machine_id", "owner", "generations")
+BESIDE = ("secrets", "machine_id", "owner", "needs", "generations")
 """Inputs that are no part's own; the text above says what they are for."""
 _HOST = "host"
 STOPPED_MIDWAY = (ConvergeFailed, CommandFailed, ConnectorError, Cancelled)
@@ -209,7 +211,8 @@ class Resources:
         values = unsealed(inputs.get("secrets", {}))
         secrets = {name: Secret(value) for name, value in values.items() if value is not UNKNOWN}
         claim = _claim(kind, inputs, old, takes_over=inputs["stack"] == self._takes_over)
-        return replace(self._context, listen=self._listener(urn), secrets=secrets, claim=claim)
+        needs = from_plain(Needs, inputs["needs"]) if "needs" in inputs else None
+        return replace(self._context, listen=self._listener(urn), secrets=secrets, needs=needs, claim=claim)
 
 
 def _claim(kind: str, inputs: Mapping[str, Any], old: State | None, *, takes_over: bool) -> Claim | None:

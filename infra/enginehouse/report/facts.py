@@ -110,7 +110,8 @@ def _gpu(gpu: Gpu) -> Iterator[Line]:
 def _whose(port: Listening) -> str:
     if port.pid is None:
         return "(another user's)"
-    return f"{port.command} ({port.unit})" if port.unit else port.command
+    of = port.program or port.unit
+    return f"{port.command} ({of})" if of else port.command
 
 
 def _clock(off_s: int | None) -> tuple[str, Style]:

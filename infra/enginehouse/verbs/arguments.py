@@ -162,8 +162,16 @@ def _schema(verbs: Verbs) -> None:
 
 
 def _doctor(verbs: Verbs) -> None:
-    verb = _add(verbs, "doctor", "say what this machine has and lacks, and how to get it", "", "laptop --format json")
-    verb.add_argument("stacks", metavar="STACK", nargs="*", help="also look whether the ports of these stacks are free")
+    verb = _add(
+        verbs,
+        "doctor",
+        "say what is missing here, and on the machines of a stack, and how to get it",
+        "",
+        "laptop --format json",
+    )
+    verb.add_argument(
+        "stacks", metavar="STACK", nargs="*", help="also look whether the machines of these stacks can carry them"
+    )
     _add_format(verb, "the same findings")
 
 

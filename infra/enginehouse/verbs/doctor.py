@@ -1,4 +1,7 @@
-"""`enginehouse doctor`: what this machine has, what it lacks, and how to get it. Programs only tell their version."""
+"""`enginehouse doctor`: what this machine has, what it lacks, and how to get it; and whether stacks have a place.
+
+Programs only tell their version.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,12 @@ from enginehouse.errors import ExitCode
 from enginehouse.report.doctor import Finding, Health, doctor_plain, doctor_text
 from enginehouse.report.lines import json_lines
 from enginehouse.verbs import Answer, Format
+from enginehouse.verbs.fitness import fitness
 from enginehouse.verbs.machines import AT_ONCE, looking
 from enginehouse.verbs.needs import SETUP, builders, programs
 from enginehouse.verbs.plans import planned
-from enginehouse.verbs.ports import endpoint_port
 from enginehouse.verbs.programs import look, numbers
+from enginehouse.verbs.stacks import stack_file
 
 PYTHON = "3.11"
 PACKAGES = ("pulumi", "grpcio", "protobuf", "pyyaml", "jsonschema", "jinja2", "fabric", "paramiko", "rich")
@@ -32,14 +36,13 @@ _GIB = 1024**3
 
 
 def doctor(stacks: Sequence[str], output: Format, progress: Callable[[str], None]) -> Answer:
-    """Everything that is needed here, then the ports of `stacks`. Code `DIFFERS` if something is missing or wrong.
+    """Everything that is needed here and on the machines of `stacks`. Code `DIFFERS` if something is missing or wrong.
 
     Raises `SpecError` if a stack can't be used.
     """
-    plans = [planned(stack) for stack in stacks]
-    gateways = [gateway for made in plans for gateway in made.gateways]
+    plans = [(planned(stack), stack_file(stack).parent) for stack in stacks]
     with ThreadPoolExecutor(AT_ONCE) as pool, looking("doctor", progress) as context:
-        findings = (*_machine(), *pool.map(lambda gateway: endpoint_port(gateway, context), gateways))
+        findings = (*_machine(), *(found for made, folder in plans for found in fitness(made, folder, context, pool)))
     code = ExitCode.OK if all(f.health.is_good() for f in findings) else ExitCode.DIFFERS
     if output is Format.JSON:
         return Answer(lines=json_lines(doctor_plain(findings)), code=code)

@@ -28,7 +28,7 @@ def ask(tmp_path: Path) -> Ask:
         (tmp_path / "nvidia-smi").write_text(script)
         (tmp_path / "nvidia-smi").chmod(0o755)
         environ = {"PATH": f"{tmp_path}:/usr/bin:/bin:/usr/sbin", "HOME": "/nowhere", "LC_ALL": "de_DE.UTF-8"}
-        argv = ["sh", "-c", question(PATIENCE_S)]
+        argv = ["sh", "-c", question(patience_s=PATIENCE_S)]
         done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=60, check=True)
         assert done.stderr == ""
         return read(done.stdout, asked_at=0, answered_at=1e10)

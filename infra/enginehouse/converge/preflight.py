@@ -1,0 +1,88 @@
+"""Before a stack comes to a machine: everything that stands in its way there, at once, and nothing is changed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from enginehouse.converge.context import Context
+from enginehouse.converge.facts import Facts
+from enginehouse.converge.inventory import take
+from enginehouse.converge.look import is_there
+from enginehouse.converge.probe import on_machine
+from enginehouse.errors import ConvergeFailed, explain
+from enginehouse.inventory import Inventory
+from enginehouse.inventory.checks import Check, Weight, checks
+from enginehouse.planner.needs import Needs
+from enginehouse.planner.parts import Part
+from enginehouse.render.symbols import fill
+
+_MIB = 1 << 20
+
+
+@contextmanager
+def ready(part: Part, context: Context, facts: Facts) -> Iterator[None]:
+    """Around what finds out what a host needs done: adds what the rest of the stack needs of the machine.
+
+    Asks only where nothing of the stack is yet: later each part sees for itself whether its change has a place.
+    Raises `ConvergeFailed` with all reasons, those of the block included.
+    """
+    if context.needs is None or is_there(part, facts):
+        yield
+        return
+    problems = [str(check) for check in preflight(part, context, context.needs) if not check.ok]
+    try:
+        yield
+    except ConvergeFailed as error:
+        problems += error.reasons or explain(error)
+    if problems:
+        raise ConvergeFailed(f"{part.host} is not ready for {part.stack}; nothing was changed", reasons=problems)
+
+
+def preflight(part: Part, context: Context, needs: Needs) -> tuple[Check, ...]:
+    """Every check, those that passed included; one round trip. Changes nothing."""
+    files = [word for path in needs.weights for word in (on_machine(path), f"{on_machine(path)}.part")]
+    found = take(part, context, files)
+    sources = {path: context.uploads_from / rest for path, rest in _uploads(needs)}
+    sizes = {path: _size(source) for path, source in sources.items()}
+    weights = {path: _weight(size, path, found) for path, size in sizes.items() if size is not None}
+    absent = [path for path, size in sizes.items() if size is None and _on_machine(path, found) not in found.stored]
+    unread = tuple(_unreadable(sources[path]) for path in absent)
+    return (*checks(part.stack, needs, found, weights), *unread)
+
+
+def _uploads(needs: Needs) -> Iterator[tuple[str, str]]:
+    """Where each file that comes from here will be, and where it is here."""
+    for path, source in needs.weights.items():
+        scheme, _, rest = source.partition("://")
+        if scheme == "upload":
+            yield path, rest
+
+
+def _size(file: Path) -> int | None:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return None
+
+
+def _weight(size: int, path: str, found: Inventory) -> Weight:
+    there = _on_machine(path, found)
+    missing = size - max(found.stored.get(there, 0), found.stored.get(f"{there}.part", 0))
+    return Weight(size_mib=size // _MIB, missing_mib=max(0, missing) // _MIB)
+
+
+def _on_machine(path: str, found: Inventory) -> str:
+    return fill(path, {"state": found.state}, {})
+
+
+def _unreadable(file: Path) -> Check:
+    return Check(
+        what="weights",
+        ok=False,
+        found=f"{shlex.quote(str(file))} can't be read on this side",
+        needed="the file that the stack file names",
+        remedy="bring it there, or change `model.source`",
+    )

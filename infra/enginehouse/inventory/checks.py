@@ -1,0 +1,113 @@
+"""Whether a machine can carry a stack: every question with its answer, not only those that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from enginehouse.inventory.model import Inventory
+from enginehouse.planner.needs import Needs
+
+ARCHITECTURES = ("x86_64", "aarch64")
+"""What the engines' own builds are made for (llama.cpp releases, b11434)."""
+CLOCK_S = 60
+"""Certificates made a moment ago must not be from the future; tokens of clouds and registries allow minutes."""
+RELEASES_MIB = 64
+"""For kept releases, records and logs: programs log into 10 MB files, and everything else is text."""
+_GIB = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """`found` is how it is, `needed` what would be right, `remedy` how to get there."""
+
+    what: str
+    ok: bool
+    found: str
+    needed: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.found}; needed: {self.needed}; {self.remedy}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weight:
+    """A file that the machine will have: what is still to come of it, as far as that is known before it comes."""
+
+    size_mib: int
+    missing_mib: int
+
+
+def checks(stack: str, needs: Needs, found: Inventory, weights: Mapping[str, Weight]) -> Iterator[Check]:
+    """Every one about the machine. `weights`: those whose size is known, by where they will be."""
+    yield _architecture(found)
+    yield _clock(found)
+    if found.memory:
+        yield _memory(needs, found.memory.total_mib, weights)
+    if found.disk:
+        yield _disk(found.disk.folder, found.disk.free_mib, weights)
+    for part, ports in needs.ports.items():
+        yield from (_port(stack, part, port, found) for port in ports)
+
+
+def _architecture(found: Inventory) -> Check:
+    return Check(
+        what="architecture",
+        ok=found.system.architecture in ARCHITECTURES,
+        found=found.system.architecture or "not known",
+        needed=" or ".join(ARCHITECTURES),
+        remedy="there are no engines for others",
+    )
+
+
+def _clock(found: Inventory) -> Check:
+    off_s = found.clock_off_s
+    told = "does not tell the time" if off_s is None else f"{abs(off_s)} s {'ahead' if off_s > 0 else 'behind'}"
+    return Check(
+        what="clock",
+        ok=off_s is not None and abs(off_s) <= CLOCK_S,
+        found="right" if off_s == 0 else told,
+        needed=f"at most {CLOCK_S} s from this machine's",
+        remedy="with a wrong clock certificates and tokens are refused; `timedatectl set-ntp true` there sets it",
+    )
+
+
+def _memory(needs: Needs, total_mib: int, weights: Mapping[str, Weight]) -> Check:
+    needed_mib = needs.memory_mib + sum(weight.size_mib for weight in weights.values())
+    return Check(
+        what="memory",
+        ok=needed_mib <= total_mib,
+        found=_gib(total_mib),
+        needed=f"about {_gib(needed_mib)}",
+        remedy="take smaller weights, fewer `slots`, less `context_tokens` or fewer replicas",
+    )
+
+
+def _disk(folder: str, free_mib: int, weights: Mapping[str, Weight]) -> Check:
+    missing_mib = sum(weight.missing_mib for weight in weights.values())
+    return Check(
+        what="disk",
+        ok=free_mib >= missing_mib + RELEASES_MIB,
+        found=f"{_gib(free_mib)} free for {folder}",
+        needed=_gib(missing_mib + RELEASES_MIB),
+        remedy="make room, or set ENGINEHOUSE_STATE there to a folder on a larger disk",
+    )
+
+
+def _port(stack: str, part: str, port: int, found: Inventory) -> Check:
+    listener = found.listening(port)
+    ours = listener is not None and listener.program.startswith(f"{stack}/")
+    for_root = port < found.user.lowest_port
+    told = f"only root may listen there, not {found.user.name}" if for_root else "free"
+    return Check(
+        what=f"port {port}",
+        ok=ours or (listener is None and not for_root),
+        found=told if listener is None else "in use by this stack" if ours else f"in use by {listener}",
+        needed=f"free for {part}",
+        remedy="stop what listens there, or choose other ports in the stack file or its lock file",
+    )
+
+
+def _gib(mib: int) -> str:
+    return f"{mib / _GIB:.1f} GiB"

@@ -1,0 +1,37 @@
+"""What a stack asks of a machine, so that it can be seen whether the machine has it before anything is put there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from enginehouse.planner.parts import GatewayPart, Part, Plan, ReplicaPart, WeightsPart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """Of one machine. Not part of its host part: an edit of a deployment is no change of the machine."""
+
+    ports: Mapping[str, tuple[int, ...]]
+    """By the part whose programs listen there."""
+    memory_mib: int
+    """What all engines are estimated to need beside their weights."""
+    weights: Mapping[str, str]
+    """Where each file will be, with symbols, and its source."""
+
+
+def needs_of(plan: Plan, host: str) -> Needs:
+    parts = [part for part in plan.parts() if part.host == host]
+    return Needs(
+        ports={part.name: ports for part in parts if (ports := tuple(_ports(part)))},
+        memory_mib=sum(part.memory_mib for part in parts if isinstance(part, ReplicaPart)),
+        weights={part.path: part.source for part in parts if isinstance(part, WeightsPart)},
+    )
+
+
+def _ports(part: Part) -> Iterator[int]:
+    match part:
+        case ReplicaPart():
+            yield from part.ports.values()
+        case GatewayPart():
+            yield from (part.port, part.metrics_port)
