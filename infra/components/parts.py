@@ -49,7 +49,7 @@ class Replica(PartResource):
 
 
 class Gateway(PartResource):
-    """HAProxy: keys, routes, queues."""
+    """HAProxy: keys, routes, TLS, queues."""
 
 
 class Endpoint(PartResource):

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -62,11 +63,13 @@ SETTINGS: Mapping[str, Any] = {
     "secrets": ["key-demo"],
     "limits": {},
     "timeouts": {},
+    "endpoint": {},
     "front": {},
     "behind": {},
 }
 """`port`: the endpoint's, where it is not the world's own. `hang_after_s` may be shorter than in a stack file.
-`front` and `behind`: further deployments before and after the one, by name, with what differs from these."""
+`endpoint`: further keys of it. `front` and `behind`: further deployments before and after the one, by name, with what
+differs from these."""
 
 
 class Recorder:
@@ -119,6 +122,8 @@ class World:
     state_name: str = "s"
     claim: Claim | None = None
     clock: Clock = field(default_factory=SystemClock)
+    trusted: ssl.SSLContext | None = None
+    """Whom clients trust, once the endpoint speaks TLS."""
 
     def __post_init__(self) -> None:
         self.model = self.folder / "model.gguf"
@@ -146,6 +151,7 @@ class World:
         self.on_event = lambda event: None
         self.run_id = "run-1"
         self.claim = None
+        self.trusted = None
         self.write_model({})
 
     @property
@@ -255,6 +261,8 @@ class World:
 
     def connection(self, timeout_s: float = 30) -> http.client.HTTPConnection:
         """To the endpoint as it is planned now."""
+        if self.trusted:
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout_s, context=self.trusted)
         return http.client.HTTPConnection("127.0.0.1", self.settings["port"] or self.port, timeout=timeout_s)
 
     def ask(
@@ -350,7 +358,13 @@ class World:
             "enginehouse": 1,
             "machines": {"box": self.machine()},
             "deployments": {**self._others(s["front"]), **main, **self._others(s["behind"])},
-            "endpoint": {"runs_on": "box", "port": s["port"] or self.port, "keys": [key], "timeouts": s["timeouts"]},
+            "endpoint": {
+                "runs_on": "box",
+                "port": s["port"] or self.port,
+                "keys": [key],
+                "timeouts": s["timeouts"],
+                **s["endpoint"],
+            },
         }
         return json.dumps(stack)
 

@@ -19,6 +19,7 @@ ELSEWHERE = {
     Code.UNREADABLE_FILE: "tests/unit/spec/test_load.py",
     Code.FILE_TOO_LARGE: "tests/unit/spec/test_reading.py",
     Code.TEXT_TOO_LONG: "tests/unit/spec/test_loader.py",
+    Code.CERTIFICATE_ENDS_SOON: "tests/unit/spec/test_certificate.py",
     Code.LOCK_WITHOUT_STACK: "tests/cli/test_validate.py",
 }
 """Codes whose input is no file that could lie here."""

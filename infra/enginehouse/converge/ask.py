@@ -1,10 +1,11 @@
-"""One HTTP request to an address that only the machine itself can reach."""
+"""One HTTP request, also over TLS, to an address that only the machine itself may reach."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,17 +27,41 @@ class Answer:
             return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """The certificate that has to be shown: for that name or address, and leading to that one in PEM."""
+
+    hostname: str
+    anchor: str
+
+    def context(self) -> ssl.SSLContext:
+        """What refuses every other. An anchor need not be a root: a stack may end its chain before that."""
+        context = ssl.create_default_context(cadata=self.anchor)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context
+
+
 class _Dialled(http.client.HTTPConnection):
     """A connection whose socket comes from a connector."""
 
-    def __init__(self, connector: Connector, address: str, deadline_s: float) -> None:
-        super().__init__("localhost")
+    def __init__(self, connector: Connector, address: str, shown: Shown | None, deadline_s: float) -> None:
+        super().__init__(shown.hostname if shown else "localhost")
         self._connector = connector
         self._address = address
+        self._shown = shown
         self._deadline_s = deadline_s
 
     def connect(self) -> None:
-        self.sock: socket.socket = self._connector.dial(self._address, deadline_s=self._deadline_s)
+        dialled = self._connector.dial(self._address, deadline_s=self._deadline_s)
+        self.sock: socket.socket = _sealed(dialled, self._shown) if self._shown else dialled
+
+
+def _sealed(dialled: socket.socket, shown: Shown) -> ssl.SSLSocket:
+    try:
+        return shown.context().wrap_socket(dialled, server_hostname=shown.hostname)
+    except OSError:
+        dialled.close()
+        raise
 
 
 def ask(
@@ -47,18 +72,23 @@ def ask(
     *,
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
+    shown: Shown | None = None,
     deadline_s: float,
 ) -> Answer:
-    """Send the request to `tcp:HOST:PORT` or `unix:PATH` and read the whole answer.
+    """Send the request to `tcp:HOST:PORT` or `unix:PATH` and read the whole answer; over TLS if a certificate is shown.
 
-    Raises `Unreachable` when nothing listens or the connection breaks, `DeadlineExceeded` when a read or write takes
-    longer than `deadline_s`.
+    Raises `Unreachable` when nothing listens, the connection breaks, or a certificate is refused before anything is
+    sent, `DeadlineExceeded` when a read or write takes longer than `deadline_s`.
     """
-    connection = _Dialled(connector, address, deadline_s)
+    connection = _Dialled(connector, address, shown, deadline_s)
     try:
         connection.request(method, path, body=body, headers=dict(headers or {}))
         response = connection.getresponse()
         return Answer(status=response.status, body=response.read())
+    except ssl.SSLCertVerificationError as err:
+        raise Unreachable(f"its certificate is refused: {err.verify_message}") from err
+    except ssl.SSLError as err:
+        raise Unreachable("it does not speak TLS as it should") from err
     except TimeoutError as err:
         raise DeadlineExceeded(f"no answer to {method} {path} within {deadline_s:g} s") from err
     except (OSError, http.client.HTTPException) as err:

@@ -14,6 +14,8 @@ from enginehouse.converge.facts import Facts
 from enginehouse.converge.places import Places
 from enginehouse.converge.programs import placed, releases_on
 from enginehouse.converge.steps import Placed, Staged
+from enginehouse.errors import ConvergeFailed
+from enginehouse.gateway.config import CERTIFICATE
 from enginehouse.planner.digests import digest, release_id
 from enginehouse.planner.parts import GatewayPart
 from enginehouse.render.symbols import Secret, UnknownSymbol
@@ -41,19 +43,33 @@ def shown(name: str) -> str:
 def configuration(part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]) -> Configuration:
     """With the values of its keys, or without, if it is staged already: its files prove its name.
 
-    Raises `UnknownSymbol`, which names a key, if neither is the case.
+    Raises `UnknownSymbol`, which names a key, if neither is the case. A private key that does not fit its certificate
+    is no value; where one is needed, `ConvergeFailed` says what is wrong with it.
     """
     places = Places.of(part, facts.state)
     symbols = {"state": facts.state, "part": places.part}
+    key = part.tls.private_key if part.tls else ""
+    fault = _key_fault(part, secrets[key]) if key in secrets else None
+    known = {name: value for name, value in secrets.items() if not (fault and name == key)}
     try:
-        inside = placed(part.files, "", symbols, secrets)
+        inside = placed(part.files, "", symbols, known)
     except UnknownSymbol:
         if staged := _staged(part, facts, places):
             return staged
+        if fault:
+            raise ConvergeFailed(f"the secret {key!r} is not the endpoint's private key: {fault}") from None
         raise
     name = _name(part, {file.path: file.sha256 for file in inside})
     files = tuple(replace(file, path=f"{places.release(name)}{file.path}") for file in inside)
     return Configuration(name=name, files=files)
+
+
+def _key_fault(part: GatewayPart, key: Secret) -> str | None:
+    """HAProxy would refuse it, too, but in words about files."""
+    from enginehouse.certificates import key_fault, parse  # takes longer to import than the rest of a look
+
+    certificate = parse(next(file.content for file in part.files if file.path == CERTIFICATE))[0]
+    return key_fault(key.reveal(), certificate)
 
 
 def _name(part: GatewayPart, content: Mapping[str, str]) -> str:

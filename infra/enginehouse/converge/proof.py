@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from enginehouse.connectors.base import Connector
 from enginehouse.converge import completion
-from enginehouse.converge.ask import Answer, ask
+from enginehouse.converge.ask import Answer, Shown, ask
 from enginehouse.converge.work import Work
 from enginehouse.errors import ConnectorError, ConvergeFailed
 from enginehouse.planner.parts import EndpointPart
@@ -70,7 +69,7 @@ def look(part: EndpointPart, connector: Connector, secrets: Mapping[str, Secret]
 def _checks(
     part: EndpointPart, connector: Connector, secrets: Mapping[str, Secret], *, thorough: bool
 ) -> Iterator[tuple[str, Check]]:
-    asking = partial(_ask, connector, f"tcp:{urllib.parse.urlsplit(part.url).netloc}")
+    asking = partial(_ask, connector, part.address, shown_by(part))
     if not part.public:
         yield from zip(REFUSALS, (partial(_is_refused, asking, key) for key in (None, WRONG_KEY)), strict=True)
     keys = _keys(part, secrets)
@@ -84,6 +83,11 @@ def _checks(
         yield f"an answer of {model}", partial(_speaks if thorough else _answers, asking, key, model)
         if thorough:
             yield f"a stream of {model}", partial(_streams, asking, key, model)
+
+
+def shown_by(part: EndpointPart) -> Shown | None:
+    """The certificate that a client has to see before it sends a key; None without TLS."""
+    return Shown(hostname=part.seal.hostname, anchor=part.seal.anchor) if part.seal else None
 
 
 def _keys(part: EndpointPart, secrets: Mapping[str, Secret]) -> Mapping[str, Secret | None]:
@@ -147,6 +151,7 @@ def _streams(asking: Asking, key: Secret | None, model: str) -> str | None:
 def _ask(
     connector: Connector,
     address: str,
+    shown: Shown | None,
     method: str,
     path: str,
     key: Secret | None,
@@ -159,7 +164,7 @@ def _ask(
         headers["Content-Type"] = "application/json"
     body = json.dumps(request).encode() if request else None
     try:
-        return ask(connector, address, method, path, body=body, headers=headers, deadline_s=within_s)
+        return ask(connector, address, method, path, body=body, headers=headers, shown=shown, deadline_s=within_s)
     except ConnectorError as err:
         return Answer(status=0, body=f"no answer ({err})".encode())
     except ValueError as err:  # whose text may hold a header, and so the key

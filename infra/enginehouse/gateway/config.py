@@ -14,7 +14,9 @@ from itertools import accumulate
 from enginehouse.gateway.access_log import log_format
 from enginehouse.gateway.replies import own_errors, refusals
 from enginehouse.gateway.sizes import held, sizes
-from enginehouse.planner.parts import Backend, Client, File, GatewayPart, OnChange, Route
+from enginehouse.planner.addresses import host_and_port
+from enginehouse.planner.parts import Backend, Client, File, GatewayPart, OnChange, Route, Tls
+from enginehouse.render.symbols import literal
 from enginehouse.render.templates import render
 
 CONFIG = "haproxy.cfg"
@@ -22,13 +24,21 @@ PUBLIC_CLIENT = "public"
 """The client in logs and metrics when the endpoint asks for no key."""
 
 SECRET_MODE = 0o600
+CERTIFICATE = "certificate.pem"
+PRIVATE_KEY = f"{CERTIFICATE}.key"
+"""Where HAProxy looks for it if it is not beside the certificate (manual 2.6, `ssl-load-extra-files`)."""
 
 
-def files(part: GatewayPart) -> tuple[File, ...]:
+def files(part: GatewayPart, *, chain: str = "") -> tuple[File, ...]:
     """Every file of the gateway's release. All of them take effect by a reload; none restarts a stream.
 
-    The order of clients and backends in a stack file is in none of them, so that a reordering is no change.
+    `chain` is the certificate that it is given, in PEM, with those that lead to its root. The order of clients and
+    backends in a stack file is in none of the files, so that a reordering is no change.
     """
+    return (*_common(part), *(_certificate(part.tls, chain) if part.tls else ()))
+
+
+def _common(part: GatewayPart) -> tuple[File, ...]:
     return (
         _file(CONFIG, _config(part)),
         _file("hold.lua", render("haproxy/hold.lua")),
@@ -41,12 +51,18 @@ def files(part: GatewayPart) -> tuple[File, ...]:
     )
 
 
+def _certificate(tls: Tls, chain: str) -> tuple[File, ...]:
+    key = f"@{{secret:{tls.private_key}}}\n"
+    return _file(CERTIFICATE, literal(chain)), _file(PRIVATE_KEY, key, mode=SECRET_MODE)
+
+
 def _config(part: GatewayPart) -> str:
     size = sizes(part)
     return render(
         "haproxy/haproxy.cfg.j2",
-        bind=_bind(part.address, part.port),
-        metrics_bind=_bind("127.0.0.1", part.metrics_port),
+        bind=host_and_port(part.address, part.port),
+        certificate=CERTIFICATE if part.tls else None,
+        metrics_bind=host_and_port("127.0.0.1", part.metrics_port),
         client=PUBLIC_CLIENT if part.public else None,
         only_backend=part.backends[0].name if len(part.backends) == 1 else None,
         backends=[_backend(backend) for backend in sorted(part.backends, key=lambda b: b.name)],
@@ -62,10 +78,6 @@ def _config(part: GatewayPart) -> str:
 
 def _replicas(part: GatewayPart) -> list[str]:
     return sorted({server.replica for backend in part.backends for server in backend.servers})
-
-
-def _bind(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _backend(backend: Backend) -> dict[str, object]:

@@ -56,6 +56,13 @@ class HostKeys(StrEnum):
     ACCEPT_NEW = "accept-new"
 
 
+class TlsMode(StrEnum):
+    """Where the certificate of an endpoint comes from."""
+
+    NONE = "none"
+    FILES = "files"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ssh:
     """What the stack says about the way to a machine; OpenSSH's own configuration says the rest."""
@@ -220,10 +227,38 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """A certificate with those that lead to its root, as a file holds them that a stack names."""
+
+    chain: str
+    """PEM and nothing else."""
+    anchor: str
+    """The last of them, in PEM."""
+    sha256: str
+    """Of the first."""
+    ends: str
+    """When the first ends, ISO 8601 in UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How a gateway proves whose it is; its files hold the certificate."""
+
+    mode: TlsMode
+    certificate: str
+    """SHA-256 of the first certificate, so that a diff tells of another one in a line."""
+    ends: str
+    """When that ends, ISO 8601 in UTC."""
+    private_key: str
+    """The name of the secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayPart(Part):
-    """HAProxy: keys, routes, queues."""
+    """HAProxy: keys, routes, TLS, queues."""
 
     address: str
+    """Where it listens."""
     port: int
     metrics_port: int
     public: bool
@@ -231,7 +266,20 @@ class GatewayPart(Part):
     backends: tuple[Backend, ...]
     limits: Limits
     routes: tuple[Route, ...] = ()
+    tls: Tls | None = None
     files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """What a client of an endpoint with TLS is sure of."""
+
+    at: str
+    """Where the machine itself reaches it: host and port."""
+    hostname: str
+    """The name or address that the certificate has to be for."""
+    anchor: str
+    """PEM of the certificate that the one shown has to lead to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,8 +294,15 @@ class EndpointPart(Part):
     clients: tuple[Client, ...]
     aliases: tuple[str, ...] = ()
     """Listed beside the models."""
+    seal: Seal | None = None
+    """None: without TLS, and reached where the URL says."""
     behind: tuple[str, ...]
     """Names of the parts whose change makes a new proof necessary."""
+
+    @property
+    def address(self) -> str:
+        """Where the machine itself reaches it, as a connector dials it."""
+        return f"tcp:{self.seal.at if self.seal else self.url.removeprefix('http://')}"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -272,8 +327,14 @@ class Plan:
     def parts(self) -> tuple[Part, ...]:
         return (*self.hosts, *self.weights, *self.replicas, *self.gateways, *self.endpoints)
 
+    def keys(self) -> tuple[str, ...]:
+        """Names of the secrets that clients send, sorted."""
+        return tuple(sorted({name for part in self.gateways for client in part.clients for name in client.secrets}))
+
+    def private_keys(self) -> tuple[str, ...]:
+        """Names of the secrets that are private keys in PEM, sorted."""
+        return tuple(sorted({gateway.tls.private_key for gateway in self.gateways if gateway.tls}))
+
     def secrets(self) -> tuple[str, ...]:
-        """Names of the secrets the plan mentions, sorted."""
-        return tuple(
-            sorted({name for gateway in self.gateways for client in gateway.clients for name in client.secrets})
-        )
+        """Names of all secrets the plan mentions, sorted."""
+        return tuple(sorted((*self.keys(), *self.private_keys())))

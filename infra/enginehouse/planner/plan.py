@@ -28,6 +28,7 @@ from enginehouse.planner.parts import (
     Ssh,
     WeightsPart,
 )
+from enginehouse.planner.tls import chain_of, listens_on, seal_of, tls_of, url_of
 from enginehouse.render.symbols import literal
 from enginehouse.spec.hosts import Host, every_host, hosts_of
 from enginehouse.spec.lock import Lock
@@ -80,7 +81,7 @@ def _site(spec: Spec, host: Host, ports: HostPorts) -> _Site:
     return _Site(
         weights=tuple(_weights(spec, host, name, deployment) for name, deployment in spec.deployments.items()),
         replicas=replicas,
-        gateway=replace(gateway, files=gateway_files(gateway)),
+        gateway=replace(gateway, files=gateway_files(gateway, chain=chain_of(spec.endpoint))),
         endpoint=_endpoint(spec, gateway, replicas),
     )
 
@@ -186,13 +187,14 @@ def _gateway(spec: Spec, host: Host, names: Mapping[str, tuple[str, ...]], ports
         stack=spec.name,
         host=host.name,
         connection=_connection(spec, host),
-        address=endpoint.hostname,
+        address=listens_on(endpoint),
         port=endpoint.port,
         metrics_port=ports.metrics_port,
         public=isinstance(endpoint.keys, str),
         clients=_clients(spec),
         backends=tuple(_backend(name, spec.deployments[name], names[name], ports) for name in spec.deployments),
         routes=_routes(spec),
+        tls=tls_of(endpoint),
         limits=Limits(
             queue_s=endpoint.timeouts.queue_s,
             first_token_s=endpoint.timeouts.first_token_s,
@@ -247,13 +249,13 @@ def _backend(name: str, deployment: Deployment, replicas: tuple[str, ...], ports
 
 
 def _endpoint(spec: Spec, gateway: GatewayPart, replicas: tuple[ReplicaPart, ...]) -> EndpointPart:
-    address = f"[{gateway.address}]" if ":" in gateway.address else gateway.address
     return EndpointPart(
         name=endpoint_name(spec.endpoint.scope, gateway.host),
         stack=spec.name,
         host=gateway.host,
         connection=gateway.connection,
-        url=f"http://{address}:{gateway.port}",
+        url=url_of(spec.endpoint, gateway),
+        seal=seal_of(spec.endpoint, gateway),
         models=tuple(route.names[0] for route in gateway.routes),
         aliases=tuple(name for route in gateway.routes for name in route.names[1:]),
         public=gateway.public,

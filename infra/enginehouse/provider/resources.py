@@ -254,6 +254,9 @@ def _failures(kind: str, inputs: Mapping[str, Any]) -> Iterator[Failure]:
 
 def _secretless(part: GatewayPart | EndpointPart, inputs: Mapping[str, Any]) -> Iterator[Failure]:
     known = inputs.get("secrets", {})
+    if isinstance(part, GatewayPart) and part.tls and part.tls.private_key not in known:
+        reason = f"the secret {part.tls.private_key!r} has no value"
+        yield Failure(property=path_text(("tls", "private_key")), reason=reason)
     for client in part.clients:
         for name in client.secrets:
             if name not in known:

@@ -6,6 +6,7 @@ import hashlib
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
+from enginehouse.planner.addresses import host_and_port
 from enginehouse.planner.codec import kind_of
 from enginehouse.planner.digests import restart_digest
 from enginehouse.planner.parts import (
@@ -22,7 +23,6 @@ from enginehouse.planner.parts import (
     Route,
     WeightsPart,
 )
-from enginehouse.report.addresses import host_and_port
 from enginehouse.report.lines import Line, Style, line, piece
 from enginehouse.spec.lock import NOTHING_LOCKED, Lock
 from enginehouse.spec.wording import listed
@@ -140,6 +140,9 @@ def _replica(part: ReplicaPart) -> Iterator[Entry]:
 
 def _gateway(part: GatewayPart) -> Iterator[Entry]:
     yield "listens on", host_and_port(part.address, part.port)
+    if part.tls:
+        yield "certificate", f"sha256 {part.tls.certificate[:SHORT]}, ends {part.tls.ends[:10]}"
+        yield "private key", f"secret {part.tls.private_key}"
     yield "metrics", f"127.0.0.1:{part.metrics_port}"
     yield from _listed("clients", _clients(part.clients, part.public))
     yield from _listed("routes", (_route(route) for route in part.routes))

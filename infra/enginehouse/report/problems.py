@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from enginehouse.diagnostics import Diagnostic, as_plain, as_text, in_order
-from enginehouse.report.addresses import host_and_port
+from enginehouse.planner.addresses import host_and_port
+from enginehouse.planner.parts import TlsMode
 from enginehouse.report.lines import Line, Style, json_lines, line, piece
 from enginehouse.spec.model import Spec
 
@@ -38,8 +39,12 @@ def valid_text(spec: Spec) -> Line:
     return line(
         piece(f"{spec.name}: "),
         piece("ok", Style.GOOD),
-        f", deploys {deployments} at http://{host_and_port(spec.endpoint.hostname, spec.endpoint.port)}",
+        f", deploys {deployments} at {_scheme(spec)}://{host_and_port(spec.endpoint.hostname, spec.endpoint.port)}",
     )
+
+
+def _scheme(spec: Spec) -> str:
+    return "http" if spec.endpoint.tls.mode is TlsMode.NONE else "https"
 
 
 def _entry(diagnostic: Diagnostic, sources: Mapping[str, str]) -> Iterable[Line]:

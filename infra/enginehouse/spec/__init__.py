@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from enginehouse.diagnostics import Diagnostic, in_order
+from enginehouse.planner.parts import TlsMode
 from enginehouse.spec.build import build
-from enginehouse.spec.checks import meaning_problems
+from enginehouse.spec.checks import founded, meaning_problems
 from enginehouse.spec.find import find_stack, name_problem, stack_name, stack_names
 from enginehouse.spec.loader import parse
 from enginehouse.spec.lock import NOTHING_LOCKED, Lock
 from enginehouse.spec.lock_file import EndpointPort, LoadedLock, load_lock, lock_path
 from enginehouse.spec.model import Spec
-from enginehouse.spec.problems import limited, told
+from enginehouse.spec.problems import Problem, limited, told
 from enginehouse.spec.reading import Reading, decode, inspect, read
 from enginehouse.spec.secrecy import masked
 from enginehouse.spec.source import Source
@@ -49,13 +51,13 @@ class Loaded:
         return not any(d.severity.is_error() for d in self.diagnostics)
 
 
-def load(path: Path, *, display: str | None = None) -> Loaded:
+def load(path: Path, *, display: str | None = None, now: datetime | None = None) -> Loaded:
     """The stack in a file, with its lock file and all diagnostics; what is in the files, or missing, never raises.
 
-    `display` is what diagnostics call the file.
+    `display` is what diagnostics call the file; `now`, by which its certificate is judged, is this moment if left out.
     """
     shown = display if display is not None else str(path)
-    loaded = _loaded(read(path, shown), name=stack_name(path), path=path, display=shown)
+    loaded = _loaded(read(path, shown), name=stack_name(path), path=path, display=shown, now=now)
     return _with_lock(loaded, load_lock(path, str(lock_path(Path(shown))), _endpoint_port(loaded)))
 
 
@@ -69,7 +71,7 @@ def load_text(text: str, *, name: str, display: str) -> Loaded:
     return _loaded(inspect(text, display), name=name, path=Path(display), display=display)
 
 
-def _loaded(reading: Reading, *, name: str, path: Path, display: str) -> Loaded:
+def _loaded(reading: Reading, *, name: str, path: Path, display: str, now: datetime | None = None) -> Loaded:
     if reading.problem is not None:
         source = Source(file=display, text=masked(reading.text, ()))
         return Loaded(name=name, path=path, spec=None, diagnostics=(reading.problem,), source=source)
@@ -77,7 +79,7 @@ def _loaded(reading: Reading, *, name: str, path: Path, display: str) -> Loaded:
     source, problems = parse(reading.text, display)
     spec = None
     if source.root.data is not None or not problems:
-        spec, more = _checked(source, name)
+        spec, more = _checked(source, name, path.parent, now or datetime.now(UTC))
         problems = (*problems, *more)
     diagnostics = in_order((*problems, *((wrong_name,) if wrong_name else ())))
     shown = replace(source, text=masked(reading.text, diagnostics))
@@ -97,12 +99,22 @@ def _endpoint_port(loaded: Loaded) -> EndpointPort | None:
     return EndpointPort(port=loaded.spec.endpoint.port, span=loaded.source.value_span(("endpoint", "port")))
 
 
-def _checked(source: Source, name: str) -> tuple[Spec | None, tuple[Diagnostic, ...]]:
+def _checked(source: Source, name: str, folder: Path, now: datetime) -> tuple[Spec | None, tuple[Diagnostic, ...]]:
     """The spec if the shape is right, and the problems of shape and meaning together."""
     shape = limited(shape_problems(source))
     lost = frozenset(problem.lost for problem in shape if problem.lost is not None)
     if () in lost:
         return None, told(shape, source)
     spec = build(Spec, source.root.data, lost, name=name)
-    meaning = limited(meaning_problems(spec, source, lost))
+    spec, about = _with_certificate(spec, folder, now)
+    meaning = limited((*meaning_problems(spec, source, lost), *founded(about, lost)))
     return (None if shape else spec), told((*shape, *meaning), source)
+
+
+def _with_certificate(spec: Spec, folder: Path, now: datetime) -> tuple[Spec, tuple[Problem, ...]]:
+    tls = spec.endpoint.tls
+    if tls.mode is not TlsMode.FILES or tls.certificate is None:
+        return spec, ()
+    from enginehouse.spec.certificate import with_certificate  # takes longer to import than a stack to check
+
+    return with_certificate(spec, folder / tls.certificate, now)

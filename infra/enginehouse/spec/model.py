@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
-from enginehouse.planner.parts import Scope
+from enginehouse.planner.parts import Certificate, Scope, TlsMode
 from enginehouse.spec.fields import (
     NAME_PATTERN,
     SECRET_NAME_PATTERN,
@@ -38,10 +38,6 @@ class Runtime(StrEnum):
     """What keeps an engine running."""
 
     SUPERVISOR = "supervisor"
-
-
-class TlsMode(StrEnum):
-    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,10 +130,31 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecretName:
+    """A secret by its name."""
+
+    secret: str = key("Name of the secret.", example="tls-key", pattern=SECRET_NAME_PATTERN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
     """How the endpoint is protected on the way to it."""
 
-    mode: TlsMode = key("`none`: plain HTTP, only on a loopback address.", example="none", default=TlsMode.NONE)
+    mode: TlsMode = key(
+        "`none`: plain HTTP, only on a loopback address. `files`: HTTPS with a certificate of yours.",
+        example="files",
+        default=TlsMode.NONE,
+    )
+    certificate: str | None = key(
+        "With `files`: the certificate for `endpoint.hostname` and those that lead from it to its root, in this order, "
+        "as PEM. A path relative to the folder of the stack file.",
+        example="../tls/llm.example.pem",
+        default=None,
+    )
+    private_key: SecretName | None = key(
+        "With `files`: its private key, PEM without a passphrase.", example={"secret": "tls-key"}, default=None
+    )
+    given: Certificate | None = None  # what the file holds, once it is read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +234,15 @@ class Endpoint:
         default=Scope.SHARED,
     )
     hostname: str = key(
-        "Address the gateway listens on; loopback while `tls.mode` is `none`.", example="127.0.0.1", default="127.0.0.1"
+        "Name or address that clients call; loopback while `tls.mode` is `none`.",
+        example="llm.example",
+        default="127.0.0.1",
+    )
+    listen: str | None = key(
+        "Where the gateway listens; `::` is all, `0.0.0.0` all of IPv4. Left out: `hostname` if that is an address "
+        "or `localhost`, else `0.0.0.0`. Loopback while `tls.mode` is `none`.",
+        example="10.1.0.11",
+        default=None,
     )
     port: int = key("TCP port of the endpoint.", example=8080, minimum=1, maximum=65535)
     tls: Tls = key("Transport security.", example={"mode": "none"}, default_factory=Tls)

@@ -12,6 +12,7 @@ from enginehouse.spec.source import KeyPath
 
 _PREFIXES = re.compile(r"(sk|pk|rk|api)[-_]|hf_|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|AKIA|eyJ")
 _TOKEN = re.compile(rf"\b(?:{_PREFIXES.pattern})[A-Za-z0-9_-]{{12,}}")
+_PRIVATE_KEY = "PRIVATE KEY-----"
 _LONG = 20
 """Characters; names that people choose are words with hyphens, none of them that long."""
 _WORD_ENDS = re.compile(r"[-_.]")
@@ -19,6 +20,8 @@ _WORD_ENDS = re.compile(r"[-_.]")
 
 def looks_secret(text: str) -> bool:
     """Whether this is rather a key than the name of one."""
+    if _PRIVATE_KEY in text:
+        return True
     words = _WORD_ENDS.split(text)
     has_digits = sum(char.isdigit() for char in text) >= 3
     return has_digits and ((bool(_PREFIXES.match(text)) and len(text) >= 16) or max(map(len, words)) >= _LONG)
@@ -31,9 +34,10 @@ def secret_value(path: KeyPath, what: str, hint: str) -> Problem:
 
 
 def misplaced_key(path: KeyPath) -> Problem:
-    """An API key where the name of a secret belongs."""
-    hint = "write a name such as `key-demo` and keep the value in the secret of that name; the one here is known now"
-    return secret_value(path, "this looks like an API key itself, not like its name", hint)
+    """A key where the name of a secret belongs."""
+    what, name = ("a private key", "tls-key") if "private_key" in path else ("an API key", "key-demo")
+    hint = f"write a name such as `{name}` and keep the value in the secret of that name; the one here is known now"
+    return secret_value(path, f"this looks like {what} itself, not like its name", hint)
 
 
 def masked(text: str, diagnostics: Iterable[Diagnostic]) -> str:

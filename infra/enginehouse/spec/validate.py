@@ -69,7 +69,7 @@ def _missing_keys(found: Violation, _: Source) -> Iterator[Problem]:
 
 
 def _wrong_type(found: Violation, source: Source) -> Iterator[Problem]:
-    if "secrets" in found.path and isinstance(found.value, str) and looks_secret(found.value):
+    if _names_secrets(found.path) and isinstance(found.value, str) and looks_secret(found.value):
         yield misplaced_key(found.path)
     else:
         yield mistyped(found.path, found.schema, found.value, source.written(found.path))
@@ -98,10 +98,14 @@ def _malformed(found: Violation, _: Source) -> Iterator[Problem]:
         path = (*found.path, found.value)
         summary = f"{shown(found.value)} can't be a name in {dotted(found.path)}"
         yield Problem(path=path, on_key=True, code=Code.MALFORMED_NAME, summary=summary, hint=words)
-    elif "secrets" in found.path and looks_secret(found.value):
+    elif _names_secrets(found.path) and looks_secret(found.value):
         yield misplaced_key(found.path)
     else:
         yield _wrong(found.path, Code.MALFORMED_VALUE, f"{label(found.path)} has the wrong form", words)
+
+
+def _names_secrets(path: KeyPath) -> bool:
+    return "secrets" in path or "private_key" in path
 
 
 def _too_few(found: Violation, _: Source) -> Iterator[Problem]:

@@ -28,7 +28,18 @@ from enginehouse.verbs.programs import look, numbers
 from enginehouse.verbs.stacks import stack_file
 
 PYTHON = "3.11"
-PACKAGES = ("pulumi", "grpcio", "protobuf", "pyyaml", "jsonschema", "jinja2", "fabric", "paramiko", "rich")
+PACKAGES = (
+    "pulumi",
+    "grpcio",
+    "protobuf",
+    "pyyaml",
+    "jsonschema",
+    "jinja2",
+    "fabric",
+    "paramiko",
+    "cryptography",
+    "rich",
+)
 """What the package depends on; a test compares it with pyproject.toml."""
 FREE_GIB = 5
 """Room for what `make setup` builds, and a small model."""

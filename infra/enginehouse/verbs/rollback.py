@@ -119,7 +119,8 @@ def _check_keys(stack: str, ways: Sequence[Way], context: Context) -> None:
 
 def _names(part: Part | None) -> set[str]:
     clients = part.clients if isinstance(part, GatewayPart | EndpointPart) else ()
-    return {name for client in clients for name in client.secrets}
+    private_keys = {part.tls.private_key} if isinstance(part, GatewayPart) and part.tls else set()
+    return {name for client in clients for name in client.secrets} | private_keys
 
 
 def _carry_out(ways: Sequence[Way], proofs: Sequence[_Proof], known: Histories, context: Context) -> tuple[Line, ...]:

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 from enginehouse.connectors.base import Connector
 from enginehouse.converge import Context, Observed, as_inputs, observe
 from enginehouse.converge.ask import ask
+from enginehouse.converge.proof import shown_by
 from enginehouse.errors import EnginehouseError, Unreachable, explain
+from enginehouse.planner.addresses import host_and_port
 from enginehouse.planner.codec import kind_of
 from enginehouse.planner.parts import EndpointPart, GatewayPart, HostPart, Part, Plan, ReplicaPart, WeightsPart
-from enginehouse.report.addresses import host_and_port
 from enginehouse.report.differences import differences
 from enginehouse.report.status import PartStatus, StackStatus, State
 from enginehouse.verbs.traffic import Traffic, traffic
@@ -67,15 +67,15 @@ def _state(part: Part, observed: Observed, differs: bool) -> State:
 def _endpoint(part: EndpointPart, context: Context) -> PartStatus:
     """What can be seen without a key: it answers, is ready, and refuses whoever has none."""
     try:
-        wrong = tuple(_answers(part, context.connectors.connect(part), f"tcp:{urlsplit(part.url).netloc}"))
+        wrong = tuple(_answers(part, context.connectors.connect(part)))
     except Unreachable as error:
         return _status(part, State.MISSING, str(error))
     return _status(part, State.UNHEALTHY if wrong else State.SERVING, *wrong)
 
 
-def _answers(part: EndpointPart, connector: Connector, address: str) -> Iterator[str]:
+def _answers(part: EndpointPart, connector: Connector) -> Iterator[str]:
     for path, expected in (("/health", 200), ("/v1/models", 200 if part.public else 401)):
-        status = ask(connector, address, "GET", path, deadline_s=ANSWER_S).status
+        status = ask(connector, part.address, "GET", path, shown=shown_by(part), deadline_s=ANSWER_S).status
         if status != expected:
             yield f"GET {path} without a key: expected {expected}, got {status}"
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from enginehouse.diagnostics import Diagnostic, Related, Severity, Span
-from enginehouse.report.addresses import host_and_port
+from enginehouse.planner.addresses import host_and_port
 from enginehouse.report.lines import Style, as_text
 from enginehouse.report.problems import problems_count, problems_json, problems_text
 

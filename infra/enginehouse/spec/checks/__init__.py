@@ -22,6 +22,7 @@ from enginehouse.spec.checks import (
     secrets,
     served_names,
     sources,
+    tls,
     versions,
     weights,
 )
@@ -47,16 +48,19 @@ CHECKS: tuple[Check, ...] = (
     clients.check,
     secrets.check,
     addresses.check,
+    tls.check,
 )
 
 
 def meaning_problems(spec: Spec, source: Source, lost: Iterable[KeyPath] = ()) -> Iterator[Problem]:
-    """What all checks find. `lost`: values that the spec has only from examples; nothing is concluded from them."""
+    """What all checks find, as far as it is founded."""
+    return founded((problem for check in CHECKS for problem in check(spec, source)), lost)
+
+
+def founded(problems: Iterable[Problem], lost: Iterable[KeyPath]) -> Iterator[Problem]:
+    """Without what would be concluded from lost values, which a spec has only from examples."""
     holes = tuple(lost)
-    for check in CHECKS:
-        for problem in check(spec, source):
-            if not any(_touches(hole, problem) for hole in holes):
-                yield problem
+    return (problem for problem in problems if not any(_touches(hole, problem) for hole in holes))
 
 
 def _touches(hole: KeyPath, problem: Problem) -> bool:

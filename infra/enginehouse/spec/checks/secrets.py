@@ -1,4 +1,4 @@
-"""A secret proves one client, and only its name stands in the file."""
+"""A secret proves one client or the endpoint, and only its name stands in the file."""
 
 from __future__ import annotations
 
@@ -10,23 +10,39 @@ from enginehouse.spec.problems import Problem, shown
 from enginehouse.spec.secrecy import looks_secret, misplaced_key
 from enginehouse.spec.source import KeyPath, Source
 
+_PRIVATE_KEY: KeyPath = ("endpoint", "tls", "private_key", "secret")
+
 
 def check(spec: Spec, _: Source) -> Iterator[Problem]:
     first: dict[str, KeyPath] = {}
-    if isinstance(spec.endpoint.keys, str):
-        return
-    for index, client in enumerate(spec.endpoint.keys):
-        for number, secret in enumerate(client.secrets):
-            path = ("endpoint", "keys", index, "secrets", number)
-            earlier = first.setdefault(secret, path)
-            if looks_secret(secret):
-                yield misplaced_key(path)
-            elif earlier != path:
-                yield _shared(path, secret, earlier)
+    for path, secret in _named(spec):
+        earlier = first.setdefault(secret, path)
+        if looks_secret(secret):
+            yield misplaced_key(path)
+        elif earlier != path:
+            yield _shared(path, secret, earlier)
+
+
+def _named(spec: Spec) -> Iterator[tuple[KeyPath, str]]:
+    """Every secret with its path."""
+    if private_key := spec.endpoint.tls.private_key:
+        yield _PRIVATE_KEY, private_key.secret
+    if not isinstance(spec.endpoint.keys, str):
+        for index, client in enumerate(spec.endpoint.keys):
+            for number, secret in enumerate(client.secrets):
+                yield ("endpoint", "keys", index, "secrets", number), secret
 
 
 def _shared(path: KeyPath, secret: str, earlier: KeyPath) -> Problem:
     """`path[2]` is the client's place in the list."""
+    if earlier == _PRIVATE_KEY:
+        return Problem(
+            path=path,
+            code=Code.SHARED_SECRET,
+            summary=f"secret {shown(secret)} is the endpoint's private key, and no client's",
+            hint="a client needs a secret of its own",
+            related=((earlier, "first used here"),),
+        )
     same = path[2] == earlier[2]
     return Problem(
         path=path,

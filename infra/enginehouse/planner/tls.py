@@ -1,0 +1,52 @@
+"""Where an endpoint listens, what it is called, and how it proves that. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from enginehouse.planner.addresses import host_and_port
+from enginehouse.planner.parts import GatewayPart, Seal, Tls
+from enginehouse.spec.model import Endpoint
+
+EVERYWHERE = "0.0.0.0"
+_LOOPBACK = {EVERYWHERE: "127.0.0.1", "::": "::1"}
+
+
+def listens_on(endpoint: Endpoint) -> str:
+    """The gateway's address on its machine: a name that clients call says nothing about that."""
+    return endpoint.listen or (endpoint.hostname if _is_of_machine(endpoint.hostname) else EVERYWHERE)
+
+
+def chain_of(endpoint: Endpoint) -> str:
+    """PEM of the certificate that the gateway is given, and of those that lead to its root; empty without one."""
+    return endpoint.tls.given.chain if endpoint.tls.given else ""
+
+
+def tls_of(endpoint: Endpoint) -> Tls | None:
+    """None for plain HTTP."""
+    tls = endpoint.tls
+    if tls.given is None or tls.private_key is None:
+        return None
+    return Tls(mode=tls.mode, certificate=tls.given.sha256, ends=tls.given.ends, private_key=tls.private_key.secret)
+
+
+def seal_of(endpoint: Endpoint, gateway: GatewayPart) -> Seal | None:
+    """What a client is sure of; None for plain HTTP."""
+    if endpoint.tls.given is None:
+        return None
+    at = host_and_port(_LOOPBACK.get(gateway.address, gateway.address), gateway.port)
+    return Seal(at=at, hostname=endpoint.hostname, anchor=endpoint.tls.given.anchor)
+
+
+def url_of(endpoint: Endpoint, gateway: GatewayPart) -> str:
+    if gateway.tls is None:
+        return f"http://{host_and_port(gateway.address, gateway.port)}"
+    return f"https://{host_and_port(endpoint.hostname, gateway.port)}"
+
+
+def _is_of_machine(hostname: str) -> bool:
+    try:
+        ipaddress.ip_address(hostname)
+    except ValueError:
+        return hostname == "localhost"
+    return True

@@ -1,0 +1,39 @@
+"""`endpoint.tls` has the keys of its mode, all of them and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from enginehouse.planner.parts import TlsMode
+from enginehouse.spec.codes import Code
+from enginehouse.spec.model import Spec
+from enginehouse.spec.problems import Problem
+from enginehouse.spec.source import KeyPath, Source
+
+_PATH: KeyPath = ("endpoint", "tls")
+_MODE: KeyPath = (*_PATH, "mode")
+_EXAMPLES = {"certificate": "../tls/llm.example.pem", "private_key": "{secret: tls-key}"}
+
+
+def check(spec: Spec, _: Source) -> Iterator[Problem]:
+    tls = spec.endpoint.tls
+    given = {"certificate": tls.certificate, "private_key": tls.private_key}
+    for name, value in given.items():
+        if tls.mode is TlsMode.FILES and value is None:
+            yield Problem(
+                path=_PATH,
+                on_key=True,
+                code=Code.MISSING_KEY,
+                summary=f'endpoint.tls has no "{name}"',
+                hint=f"mode `files` needs it, for example `{name}: {_EXAMPLES[name]}`",
+                rests_on=(_MODE, (*_PATH, name)),
+            )
+        elif tls.mode is not TlsMode.FILES and value is not None:
+            yield Problem(
+                path=(*_PATH, name),
+                on_key=True,
+                code=Code.OTHER_TLS_MODE,
+                summary=f'"{name}" means nothing with mode `{tls.mode}`',
+                hint="leave it out, or write `mode: files`",
+                rests_on=(_MODE,),
+            )
