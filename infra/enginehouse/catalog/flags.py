@@ -159,6 +159,7 @@ def _bare(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.lstrip("-") for name in names))
 
 
-def _age(version: str) -> tuple[int, ...]:
-    """Sorts versions: the numbers in them, in order."""
-    return tuple(int(number) for number in re.findall(r"\d+", version))
+def _age(version: str) -> tuple[tuple[int, str], ...]:
+    """Sorts versions: the numbers in them, in order. As digits: a stack file may hold more than Python converts."""
+    numbers = (number.lstrip("0") for number in re.findall(r"[0-9]+", version))
+    return tuple((len(number), number) for number in numbers)

@@ -90,7 +90,8 @@ def test_the_memory_of_every_cache_type_is_known(version: str) -> None:
 
 @pytest.mark.parametrize(
     ("version", "expected"),
-    [("b11434", "b11434"), ("b11500", "b11434"), ("b99999", "b11549"), ("b1", "b11149")],
+    [("b11434", "b11434"), ("b11500", "b11434"), ("b99999", "b11549"), ("b1", "b11149"), ("b" + "9" * 5000, "b11549")],
+    ids=lambda value: value[:8],
 )
 def test_the_nearest_list(version: str, expected: str) -> None:
     """Its own, else the newest older one, else the oldest."""
