@@ -12,6 +12,7 @@ from enginehouse.planner.parts import TlsMode
 from enginehouse.spec.build import build
 from enginehouse.spec.checks import founded, meaning_problems
 from enginehouse.spec.find import find_stack, name_problem, stack_name, stack_names
+from enginehouse.spec.hosts_file import with_hosts
 from enginehouse.spec.loader import parse
 from enginehouse.spec.lock import NOTHING_LOCKED, Lock
 from enginehouse.spec.lock_file import EndpointPort, LoadedLock, load_lock, lock_path
@@ -43,7 +44,8 @@ class Loaded:
     @property
     def sources(self) -> Mapping[str, str]:
         """The texts that the diagnostics quote, by file name."""
-        return {source.file: source.text for source in (self.source, self.lock_source) if source}
+        files = {source.file: source.text for source in (self.source, self.lock_source) if source}
+        return {**self.source.beside, **files}
 
     @property
     def ok(self) -> bool:
@@ -79,10 +81,13 @@ def _loaded(reading: Reading, *, name: str, path: Path, display: str, now: datet
     source, problems = parse(reading.text, display)
     spec = None
     if source.root.data is not None or not problems:
+        source, of_hosts = with_hosts(source, path.parent)
         spec, more = _checked(source, name, path.parent, now or datetime.now(UTC))
-        problems = (*problems, *more)
+        problems = (*problems, *of_hosts, *more)
     diagnostics = in_order((*problems, *((wrong_name,) if wrong_name else ())))
-    shown = replace(source, text=masked(reading.text, diagnostics))
+    texts = {**source.beside, display: reading.text}
+    texts = {file: masked(text, (d for d in diagnostics if d.span.file == file)) for file, text in texts.items()}
+    shown = replace(source, text=texts.pop(display), beside=texts)
     return Loaded(name=name, path=path, spec=spec, diagnostics=diagnostics, source=shown)
 
 

@@ -6,6 +6,7 @@ A value with such a hole is never handed out.
 
 from __future__ import annotations
 
+import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, is_dataclass
@@ -45,15 +46,16 @@ class _Build:
 
     def value(self, kind: Any, data: Any, path: KeyPath, example: Any) -> Any:
         """A value of type `kind`. `example` is one of the same type, for entries that are lost."""
-        kind = _given(kind)
+        kind = _given(kind, data)
         origin, arguments = typing.get_origin(kind), typing.get_args(kind)
         if is_dataclass(kind) and isinstance(kind, type):
             return self.instance(kind, data, path)
         if isinstance(kind, type) and issubclass(kind, Enum):
             return kind(data)
         if isinstance(data, list):
-            inner = next((typing.get_args(a)[0] for a in (kind, *arguments) if typing.get_origin(a) is tuple), Any)
-            return tuple(self._entry(inner, item, (*path, i), example[0]) for i, item in enumerate(data))
+            inner = arguments[0] if origin is tuple else Any
+            first = example[0] if isinstance(example, list) else None
+            return tuple(self._entry(inner, item, (*path, i), first) for i, item in enumerate(data))
         if origin is not None and isinstance(data, Mapping) and arguments[1] is not Any:
             first = next(iter(example.values()))
             return {key: self._entry(arguments[1], item, (*path, key), first) for key, item in data.items()}
@@ -65,11 +67,20 @@ class _Build:
         return self.value(kind, data, path, example)
 
 
-def _given(kind: Any) -> Any:
-    """What an optional key holds if it is given."""
-    choices = typing.get_args(kind)
-    others = [choice for choice in choices if choice is not type(None)]
-    return others[0] if len(others) == 1 and len(choices) == 2 and type(None) in choices else kind
+def _given(kind: Any, data: Any) -> Any:
+    """Of several types that a key may have, the one that the value is of."""
+    if typing.get_origin(kind) not in (typing.Union, types.UnionType):
+        return kind
+    choices = [choice for choice in typing.get_args(kind) if choice is not type(None)]
+    if len(choices) == 1:
+        return choices[0]
+    wanted = tuple if isinstance(data, list) else Mapping if isinstance(data, dict) else None
+    return next((choice for choice in choices if _is_a(choice, wanted)), kind)
+
+
+def _is_a(kind: Any, wanted: type | None) -> bool:
+    origin = typing.get_origin(kind)
+    return wanted is not None and isinstance(origin, type) and issubclass(origin, wanted)
 
 
 @cache

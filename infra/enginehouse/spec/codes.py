@@ -55,6 +55,7 @@ class Code(StrEnum):
     UNKNOWN_MACHINES = "unknown-machines"
     UNUSED_MACHINES = "unused-machines"
     SAME_MACHINE_TWICE = "same-machine-twice"
+    BAD_RANGE = "bad-range"
     DUPLICATE_HOST = "duplicate-host"
     SEVERAL_HOSTS = "several-hosts"
     OTHER_MACHINE = "other-machine"

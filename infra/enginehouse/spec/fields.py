@@ -11,6 +11,11 @@ NAME_PATTERN = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
 """Names become resource names, folder names and HAProxy identifiers: DNS labels, 40 characters at most."""
 HOST_PATTERN = r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?"
 """A host may be called like its address in DNS. Capitals stay out, since two such names would be one machine."""
+RANGE_PATTERN = r"([a-z0-9.-]|\[[0-9]{1,4}:[0-9]{1,4}\]){1,255}"
+"""Hosts by name: one, or many where numbers count up."""
+MOST_HOSTS = 1000
+"""In one stack. More are several stacks: the Pulumi engine has one state file for a stack."""
+PATH_PATTERN = r"[^\u0000-\u001f\u007f]+"
 SERVED_NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,95}"
 SHA256_PATTERN = r"[0-9a-f]{64}"
 SOURCE_PATTERN = r"(upload|host|https)://[^\u0000-\u0020\u007f]([^\u0000-\u001f\u007f]*[^\u0000-\u0020\u007f])?"
@@ -26,6 +31,8 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
     {
         NAME_PATTERN: "lower-case letters, digits and hyphens, at most 40, with a letter or digit at both ends",
         HOST_PATTERN: "lower-case letters, digits, hyphens and dots, at most 63, with a letter or digit at both ends",
+        RANGE_PATTERN: "a name or an address in lower case, with ranges such as [001:300]",
+        PATH_PATTERN: "a path",
         SERVED_NAME_PATTERN: "letters, digits and the signs . _ : / -, at most 96, with a letter or digit at the start",
         SHA256_PATTERN: "64 hex digits in lower case",
         SOURCE_PATTERN: "upload://PATH, host:///PATH or https://ADDRESS",

@@ -15,8 +15,8 @@ SUFFIXES = (".yaml", ".yml")
 LOCK_SUFFIX = ".lock.yaml"
 RESERVED = frozenset({"host", "weights"})
 """Folders on a machine that belong to all its stacks; a stack's own folder stands beside them."""
-_OTHER_FILES = re.compile(r"Pulumi\..*|.*\.lock(\.ya?ml)?")
-"""What stands beside stacks without being one: Pulumi's own files, and what `enginehouse lock` writes."""
+_OTHER_FILES = re.compile(r"Pulumi\..*|.*\.(lock|hosts)(\.ya?ml)?")
+"""What stands beside stacks without being one: Pulumi's own files, what `enginehouse lock` writes, lists of hosts."""
 
 
 def find_stack(name_or_path: str, folder: Path) -> Path:
@@ -43,7 +43,9 @@ def stack_name(path: Path) -> str:
 def name_problem(name: str, display: str) -> Diagnostic | None:
     """What is wrong with a stack's name."""
     if _OTHER_FILES.fullmatch(name):
-        hint = "Pulumi.* belongs to Pulumi; NAME.lock.yaml belongs to the stack NAME"
+        hint = (
+            "Pulumi.* belongs to Pulumi; NAME.lock.yaml belongs to the stack NAME; NAME.hosts.yaml is a list of hosts"
+        )
         return _about(display, Code.NOT_A_STACK, f'"{name}" is not a stack', hint)
     if name in RESERVED:
         hint = f"not allowed: {', '.join(sorted(RESERVED))}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
+from enginehouse.spec.fields import MOST_HOSTS
 from enginehouse.spec.machines import SshHost
 from enginehouse.spec.model import Spec
+from enginehouse.spec.ranges import expanded
 from enginehouse.spec.source import KeyPath
 
 
@@ -22,14 +25,47 @@ class Host:
 
 
 def hosts_of(spec: Spec, group: str) -> tuple[Host, ...]:
-    """In the order of the file; none if there is no such group. This machine is called like its group."""
+    """In the order of the file; none if there is no such group. This machine is called like its group.
+
+    Of a group with too many hosts, as many as show that.
+    """
     machine = spec.machines.get(group)
     if machine is None:
         return ()
     if machine.ssh is None:
         return (Host(name=group, group=group, ssh=None, path=("machines", group)),)
-    path = ("machines", group, "ssh", "hosts")
-    return tuple(Host(name=n, group=group, ssh=ssh, path=(*path, n)) for n, ssh in machine.ssh.hosts.items())
+    named = islice(_named(group, machine.ssh.hosts), MOST_HOSTS + 1)
+    return tuple(Host(name=name, group=group, ssh=ssh, path=path) for name, ssh, path in named)
+
+
+def ranges_of(spec: Spec) -> Iterator[tuple[KeyPath, str]]:
+    """Every text that stands for hosts by name alone."""
+    for group, machine in spec.machines.items():
+        if machine.ssh and not isinstance(machine.ssh.hosts, Mapping):
+            yield from _ranges(group, machine.ssh.hosts)
+
+
+def _named(
+    group: str, hosts: Mapping[str, SshHost] | tuple[str, ...] | str | None
+) -> Iterator[tuple[str, SshHost, KeyPath]]:
+    """Name, way there and place of each."""
+    if isinstance(hosts, Mapping):
+        yield from ((name, ssh, (*_path(group), name)) for name, ssh in hosts.items())
+        return
+    for path, text in _ranges(group, hosts):
+        yield from ((name, SshHost(), path) for name in expanded(text))
+
+
+def _ranges(group: str, hosts: tuple[str, ...] | str | None) -> Iterator[tuple[KeyPath, str]]:
+    if isinstance(hosts, str):
+        yield _path(group), hosts
+    for index, text in enumerate(hosts if isinstance(hosts, tuple) else ()):
+        if text:  # none where the shape was wrong
+            yield (*_path(group), index), text
+
+
+def _path(group: str) -> KeyPath:
+    return ("machines", group, "ssh", "hosts")
 
 
 def every_host(spec: Spec) -> Iterator[Host]:

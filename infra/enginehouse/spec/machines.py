@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from enginehouse.planner.parts import Become, HostKeys
-from enginehouse.spec.fields import ADDRESS_PATTERN, HOST_PATTERN, JUMP_PATTERN, KEY_FILE_PATTERN, USER_PATTERN, key
+from enginehouse.spec.fields import (
+    ADDRESS_PATTERN,
+    HOST_PATTERN,
+    JUMP_PATTERN,
+    KEY_FILE_PATTERN,
+    PATH_PATTERN,
+    RANGE_PATTERN,
+    USER_PATTERN,
+    key,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +49,23 @@ class SshHost:
 class Ssh:
     """Machines reached over SSH. What is left out is taken from OpenSSH's own configuration (`~/.ssh/config`)."""
 
-    hosts: Mapping[str, SshHost] = key(
-        "The machines by name. `{}` if its name is also its address.",
+    hosts: Mapping[str, SshHost] | tuple[str, ...] | str | None = key(
+        "The machines by name, `{}` if its name is also its address; or only their names: a list, or one text such as "
+        "`shop-[001:300].example`.",
         example={"gpu-1": {"address": "10.1.0.11"}},
+        default=None,
         minProperties=1,
         propertyNames={"pattern": HOST_PATTERN},
+        minItems=1,
+        items={"pattern": RANGE_PATTERN},
+        pattern=RANGE_PATTERN,
+    )
+    hosts_file: str | None = key(
+        "The file that has them instead, relative to the folder of the stack file: YAML if it ends in `.yaml`, with "
+        "what `hosts` would hold, else a host a line.",
+        example="shops.txt",
+        default=None,
+        pattern=PATH_PATTERN,
     )
     user: str | None = key("Who logs in.", example="ops", default=None, pattern=USER_PATTERN)
     key_file: str | None = key(

@@ -24,6 +24,15 @@ FREE_KEYS = "^x-"
 _SCALARS: Mapping[object, str] = types.MappingProxyType(
     {str: "string", int: "integer", float: "number", bool: "boolean"}
 )
+_BOUNDS: Mapping[str, frozenset[str]] = types.MappingProxyType(
+    {
+        "object": frozenset({"minProperties", "maxProperties", "propertyNames"}),
+        "array": frozenset({"minItems", "maxItems", "items"}),
+        "string": frozenset({"pattern"}),
+        "integer": frozenset({"minimum", "maximum"}),
+    }
+)
+"""What can be said of which type."""
 
 
 @cache
@@ -122,8 +131,10 @@ def _type(kind: Any, bounds: Mapping[str, Any]) -> dict[str, Any]:
     """The schema of a type; `bounds` go to the branch they are meant for."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        branches = [_type(a, bounds if _takes_bounds(a) else {}) for a in arguments if a is not type(None)]
-        return branches[0] if len(branches) == 1 else {"anyOf": branches}
+        kinds = [a for a in arguments if a is not type(None)]
+        if len(kinds) == 1:
+            return _type(kinds[0], bounds)
+        return {"anyOf": [_meant(_type(a, {}), a, bounds) for a in kinds]}
     if origin is Literal:
         return {"const": arguments[0]}
     if origin is tuple:
@@ -143,8 +154,10 @@ def _plain_type(kind: type) -> dict[str, Any]:
     return {"type": _SCALARS[kind]}
 
 
-def _takes_bounds(kind: Any) -> bool:
-    return typing.get_origin(kind) is not Literal
+def _meant(alone: Mapping[str, Any], kind: Any, bounds: Mapping[str, Any]) -> dict[str, Any]:
+    """An alternative, which `alone` describes, with those of all bounds that speak of its type."""
+    meant = _BOUNDS.get(alone.get("type", ""), frozenset())
+    return _type(kind, {name: value for name, value in bounds.items() if name in meant})
 
 
 def _patterns(bounds: Mapping[str, Any]) -> dict[str, Any]:

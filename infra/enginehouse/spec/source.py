@@ -7,7 +7,7 @@ tree stays as small as the file.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from enginehouse.diagnostics import Related, Span
@@ -24,6 +24,8 @@ class Stretch:
     column: int
     end_line: int
     end_column: int
+    file: str = ""
+    """Where it is another one than that of the source."""
 
     def is_empty(self) -> bool:
         return (self.line, self.column) == (self.end_line, self.end_column)
@@ -69,6 +71,8 @@ class Source:
     file: str
     text: str
     root: Node = field(default=Node(None, NOWHERE))
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """Other files that brought something in: by name, their texts."""
 
     def key_span(self, path: KeyPath) -> Span:
         """Where the key stands; for a list entry, its value; for the document, its first key."""
@@ -115,10 +119,40 @@ class Source:
             node = entry.node
 
 
+def grafted(node: Node, path: KeyPath, entry: Entry) -> Node:
+    """The tree with that entry at `path`, above which everything must be there."""
+    step, *below = path
+    if below:
+        above = node.children[step]
+        entry = replace(above, node=grafted(above.node, tuple(below), entry))
+    data = {**node.data, step: entry.node.data}
+    return replace(node, data=data, children={**node.children, step: entry})
+
+
+def in_file(node: Node, file: str) -> Node:
+    """The tree with its places in that file."""
+    return _moved(node, file, {})
+
+
+def _moved(node: Node, file: str, done: dict[int, Node]) -> Node:
+    """What aliases bring to many places is moved once."""
+    if id(node) not in done:
+        children = {
+            step: Entry(
+                replace(entry.key, file=file),
+                _moved(entry.node, file, done),
+                tuple(replace(use, place=replace(use.place, file=file)) for use in entry.via),
+            )
+            for step, entry in node.children.items()
+        }
+        done[id(node)] = replace(node, place=replace(node.place, file=file), children=children)
+    return done[id(node)]
+
+
 def span(file: str, place: Stretch) -> Span:
     """The place as diagnostics count: from 1."""
     return Span(
-        file=file,
+        file=place.file or file,
         line=place.line + 1,
         column=place.column + 1,
         end_line=place.end_line + 1,

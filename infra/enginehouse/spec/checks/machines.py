@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from enginehouse.diagnostics import Severity
 from enginehouse.planner.parts import Scope
 from enginehouse.spec.codes import Code
-from enginehouse.spec.hosts import Host, every_host, hosts_of
+from enginehouse.spec.hosts import hosts_of
 from enginehouse.spec.model import Spec
 from enginehouse.spec.problems import Problem, shown
 from enginehouse.spec.source import KeyPath, Source
@@ -18,8 +18,6 @@ def check(spec: Spec, _: Source) -> Iterator[Problem]:
     yield from _unknown(spec)
     yield from _unused(spec)
     yield from _this_machine_twice(spec)
-    yield from _same_name_twice(spec)
-    yield from _same_address_twice(spec)
     yield from _several_hosts(spec)
     yield from _other_machine(spec)
 
@@ -69,41 +67,6 @@ def _this_machine_twice(spec: Spec) -> Iterator[Problem]:
             hint="`local` is always the machine this command runs on: one group is enough",
             related=((("machines", first), "the first group of this machine"),),
         )
-
-
-def _same_name_twice(spec: Spec) -> Iterator[Problem]:
-    first: dict[str, Host] = {}
-    for host in every_host(spec):
-        earlier = first.setdefault(host.name, host)
-        if earlier is not host:
-            yield Problem(
-                path=host.path,
-                on_key=True,
-                code=Code.DUPLICATE_HOST,
-                summary=f"host {shown(host.name)} stands here again",
-                hint="a host's name is its identity in the whole stack; give this one another, or leave it out",
-                related=((earlier.path, "the first one"),),
-            )
-
-
-def _same_address_twice(spec: Spec) -> Iterator[Problem]:
-    """Behind different jump hosts, one address can be two machines."""
-    first: dict[tuple[object, ...], Host] = {}
-    for host in every_host(spec):
-        settings = spec.machines[host.group].ssh
-        if host.ssh is None or settings is None:
-            continue
-        way = (host.ssh.address or host.name, host.ssh.port, settings.jump)
-        earlier = first.setdefault(way, host)
-        if earlier.name != host.name:
-            yield Problem(
-                path=host.path,
-                on_key=True,
-                code=Code.SAME_MACHINE_TWICE,
-                summary=f"host {shown(host.name)} is reached like {shown(earlier.name)}, at {shown(way[0])}",
-                hint="one machine is one host of a stack",
-                related=((earlier.path, "the other one"),),
-            )
 
 
 def _several_hosts(spec: Spec) -> Iterator[Problem]:

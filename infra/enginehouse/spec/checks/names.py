@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from enginehouse.spec.codes import Code
-from enginehouse.spec.hosts import every_host
+from enginehouse.spec.hosts import Host, every_host
 from enginehouse.spec.model import Spec
 from enginehouse.spec.names import part_names
 from enginehouse.spec.problems import Problem, shown
@@ -23,11 +23,14 @@ def check(spec: Spec, _: Source) -> Iterator[Problem]:
 
 
 def _too_long(spec: Spec) -> Iterator[Problem]:
+    longest: dict[KeyPath, Host] = {}
     for host in every_host(spec):
+        longest[host.path] = max(longest.get(host.path, host), host, key=lambda h: len(h.name))
+    for path, host in longest.items():
         length = len(spec.name) + len(host.name)
         if length > MOST_TOGETHER:
             yield Problem(
-                path=host.path,
+                path=path,
                 on_key=True,
                 code=Code.NAMES_TOO_LONG,
                 summary=f"stack {shown(spec.name)} and machine {shown(host.name)} have {length} letters together",
