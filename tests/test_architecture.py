@@ -14,8 +14,8 @@ MACHINES = {"pulumi", "pulumi_aws", "pulumi_docker", "fabric", "paramiko", "subp
 EFFECTS = MACHINES | {"time", "random", "rich", "threading"}
 PURE_CONVERGE = (
     "facts", "manifest", "owner", "signed", "standing", "journal", "places", "probe", "logs", "steps", "scripts",
-    "programs", "wire", "completion", "hangs", "watch", "host", "weights", "replica", "symptoms", "runners", "sides",
-    "gateway", "endpoint",
+    "programs", "wire", "completion", "hangs", "watch", "host", "packages", "unit", "weights", "replica",
+    "symptoms", "runners", "sides", "gateway", "endpoint",
 )  # fmt: skip
 """What decides; the rest of converge does."""
 PURE = [

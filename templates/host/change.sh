@@ -62,3 +62,15 @@ any_left() {
 ours() { # STACK PID
     grep -qsza "^ENGINEHOUSE_PROGRAM=$1/" "/proc/$2/environ"
 }
+
+await_unit() { # UNIT SOCKET: until somebody listens there, whose unit was just started
+    tries=200
+    until awk -v path=" $2" '$4 == "00010000" && index($0, path) { found = 1 } END { exit !found }' /proc/net/unix; do
+        if [ $tries = 0 ] || systemctl is-failed -q "$1"; then
+            systemctl status --no-pager -n 10 "$1" >&2 || :
+            exit 1
+        fi
+        tries=$((tries - 1))
+        sleep 0.1
+    done
+}

@@ -42,10 +42,16 @@ machine() {
     done </proc/meminfo
 }
 
-system() { # its name, and whether its packages can be installed without their services being started
+system() { # STACK: the system's name, whether its packages can be installed, and its unit for our supervisor
     key os
     sed -n 's/^PRETTY_NAME="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release 2>/dev/null
-    [ ! -d /run/systemd/system ] || ! command -v apt-get >/dev/null || yes apt
+    [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] || return 0
+    yes systemd
+    ! command -v apt-get >/dev/null || yes apt
+    unit=$(printf %s "$state" | sha256sum)
+    unit=enginehouse-$1-${unit%"${unit#????????}"}.service
+    text_of unit "/etc/systemd/system/$unit"
+    [ ! -L "/etc/systemd/system/multi-user.target.wants/$unit" ] || yes unit_enabled
 }
 
 drained_in() { # FOLDER of a stack: the order of each of its parts that has one

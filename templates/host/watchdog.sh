@@ -167,10 +167,14 @@ unmark() { # HOW; who finds no mark finds all of it in the journal
 }
 
 heal() { # under the machine's lease, or not at all: a run may be at work
-    [ ! -e "$folder/frozen.json" ] && take_lease || return
+    may_heal && take_lease || return
     # A child must not keep the lease of a watchdog that died: the shell's own copy closes when a program starts.
-    [ -e "$folder/frozen.json" ] || finish 9>&-
+    ! may_heal || finish 9>&-
     drop_lease
+}
+
+may_heal() { # also in a frozen stack an engine that was started anew, as after a reboot, gets its requests back
+    [ ! -e "$folder/frozen.json" ] || { read -r hung _ <"$home/run/hung" && [ "$hung" = 0 ]; } 2>/dev/null
 }
 
 take_lease() { # as `converge/lease.py` does, without waiting; shared with other watchers: what hangs may be the GPU
@@ -282,13 +286,19 @@ take_traffic() { # requests wait at the gateway, or another replica takes them
     order "set server $place weight 0%; disable health $place"
 }
 
-give_traffic() { # unless a standing order keeps it away
-    [ -e "$home/drained.json" ] ||
-        order "set server $place state ready; set server $place weight 100%; enable health $place"
+give_traffic() { # unless a standing order keeps it away; the gateway may be starting, too
+    [ ! -e "$home/drained.json" ] || return 0
+    tries=20
+    until order "set server $place state ready; set server $place weight 100%; enable health $place"; do
+        is_wanted
+        [ $tries -gt 0 ] || return
+        tries=$((tries - 1))
+        sleep 0.5
+    done
 }
 
 order() { # and keep what HAProxy then knows for its next start; one watcher at a time
-    [ -S "$socket" ] || return 0
+    [ -d "$folder/$gateway" ] || return 0
     saved=$folder/$gateway/run/servers.state
     (
         flock 7

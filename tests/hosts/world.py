@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from enginehouse.connectors import OPENERS
+from enginehouse.connectors import OPENERS, Connectors
 from enginehouse.connectors.base import Connector
-from tests.converge.harness import STANDIN, World
+from enginehouse.errors import EnginehouseError
+from enginehouse.planner.parts import ConnectionKind
+from tests.converge.harness import STANDIN, Recorder, World
 from tests.hosts.lab import Machine
 
 PORT = 8080
@@ -39,6 +41,12 @@ class HostWorld(World):
     def connection(self, timeout_s: float = 30) -> http.client.HTTPConnection:
         return _Dialled(self.connector, self.settings["port"] or self.port, timeout_s)
 
+    def another_run(self) -> None:
+        """As after a new start of the command: nothing is open, nothing is held."""
+        self.connectors.close()
+        self.connector = Recorder(self.reach())
+        self.connectors = Connectors(dict.fromkeys(ConnectionKind, lambda host, connection: self.connector))
+
     def install_standin(self) -> None:
         """An engine as somebody would have put it there. It needs the Python that comes with the supervisor."""
         self.bare.put("/opt/standin.py", STANDIN.read_bytes())
@@ -53,7 +61,10 @@ class _Dialled(http.client.HTTPConnection):
         self._connector = connector
 
     def connect(self) -> None:
-        self.sock: socket.socket = self._connector.dial(f"tcp:127.0.0.1:{self.port}", deadline_s=self.timeout or 30)
+        try:
+            self.sock: socket.socket = self._connector.dial(f"tcp:127.0.0.1:{self.port}", deadline_s=self.timeout or 30)
+        except EnginehouseError as error:
+            raise ConnectionError(str(error)) from error
 
 
 @contextlib.contextmanager

@@ -161,7 +161,7 @@ def _disk(machine: Machine, folder: str) -> Facts:
 _LOOKS: Mapping[str, Callable[..., Facts]] = {
     "find_state": _find_state,
     "machine": _machine,
-    "system": lambda machine: iter(()),
+    "system": lambda machine, stack: iter(()),
     "[": _test,
     "text_of": _text_of,
     "drained_in": _drained_in,

@@ -13,13 +13,13 @@ class Hung:
     """A replica whose engine hangs, or was restarted for that and is not known to work yet."""
 
     pid: int
-    """The process that hangs."""
+    """The process that hangs; 0 if none does, but an engine that was started anew has not proved itself yet."""
     at: str
     """Since when it is known; UTC, ISO 8601."""
     why: str
 
     def __str__(self) -> str:
-        return f"has hung since {self.at}: {self.why}"
+        return f"has {'hung' if self.pid else 'not answered'} since {self.at}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

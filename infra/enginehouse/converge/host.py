@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import enginehouse.converge.packages as packages
 import enginehouse.converge.scripts as scripts
+import enginehouse.converge.unit as unit
 import enginehouse.converge.watch as watch
 from enginehouse.converge.facts import Facts, Tool
 from enginehouse.converge.places import LONGEST_SOCKET_PATH, SUPERVISOR, WATCHDOG, Places
@@ -29,8 +30,6 @@ from enginehouse.planner.parts import HostPart
 from enginehouse.render.symbols import Secret
 from enginehouse.render.templates import render
 
-STOP_SUPERVISOR_S = 90.0
-"""supervisord stops its programs one after the other and waits for each."""
 _OURS_ALONE = "700"
 _VERSION = re.compile(r"\d+(?:\.\d+)+|\d+")
 
@@ -47,7 +46,7 @@ def steps(part: HostPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     _check_socket_path(part, places)
     files = _files(part, places, facts, secrets)
     wrong = wrong_files(files, facts.files)
-    stage = tuple(_folders(places, facts, wrong))
+    stage = (*_folders(places, facts, wrong), *unit.install(part, places, facts))
     activate = (*_supervisor(part, places, facts), *_watchdog(part, places, facts, wrong))
     if not stage and not activate and facts.manifest and facts.manifest.records(part):
         return Steps(reason="the machine is ready and its supervisor runs")
@@ -115,7 +114,8 @@ def _files(part: HostPart, places: Places, facts: Facts, secrets: Mapping[str, S
     text = render("supervisor/supervisord.conf.j2", stack=part.stack, host=part.host, folder=places.part, user=user)
     own = Placed(path=f"{places.part}/supervisord.conf", content=text, mode=PRIVATE)
     more = placed(part.files, places.part, {"state": places.state, "part": places.part}, secrets)
-    return (own, *more, *watch.program(part, places))
+    start = (unit.start_script(part, places, facts),) if unit.possible(facts) else ()
+    return (own, *start, *more, *watch.program(part, places))
 
 
 def _folders(places: Places, facts: Facts, wrong: tuple[Placed, ...]) -> Iterator[Step]:
@@ -146,7 +146,7 @@ def _supervisor(part: HostPart, places: Places, facts: Facts) -> Iterator[Step]:
         yield Sh(
             title=f"stopping {what} ({len(stray)} processes)",
             script=scripts.end_processes(part.stack, stray),
-            deadline_s=STOP_SUPERVISOR_S,
+            deadline_s=unit.STOP_S,
         )
     if not answers:
         yield StartSupervisor(title="starting the supervisor", script=_start(part, places, facts))
@@ -169,6 +169,8 @@ def _watches(part: HostPart, facts: Facts) -> bool:
 
 
 def _start(part: HostPart, places: Places, facts: Facts) -> str:
+    if unit.possible(facts):
+        return scripts.start_unit(places, unit.name(part.stack, places.state))
     environment = {
         "HOME": facts.texts.get("home", "/"),
         "USER": facts.texts.get("user", "").strip(),
@@ -199,8 +201,11 @@ def differences(part: HostPart, facts: Facts) -> dict[str, object]:
     drift: dict[str, object] = {}
     if not _watches(part, facts):
         drift["watchdog"] = "does not run"
-    if wrong := _wrong_folders(Places.of(part, facts.state), facts):
+    places = Places.of(part, facts.state)
+    if wrong := _wrong_folders(places, facts):
         drift["folders"] = wrong
+    if fault := unit.difference(part, places, facts):
+        drift["unit"] = fault
     if orphans := facts.orphans():
         drift["processes"] = {
             process.program: f"runs without the supervisor (process {process.pid})" for process in orphans
@@ -214,10 +219,9 @@ def leave(part: HostPart, facts: Facts) -> tuple[Step, ...]:
     supervisor = [facts.supervisor] if facts.supervisor else []
     others = [process.pid for process in facts.processes if process.pid not in supervisor]
     ends = [scripts.end_processes(part.stack, pids) for pids in (supervisor, others) if pids]
-    stops = (
-        Sh(title=f"stopping the programs of {part.stack}", script=end, deadline_s=STOP_SUPERVISOR_S) for end in ends
-    )
-    return (*stops, Sh(title=f"removing {places.stack_folder}", script=scripts.remove(places.stack_folder)))
+    stops = (Sh(title=f"stopping the programs of {part.stack}", script=end, deadline_s=unit.STOP_S) for end in ends)
+    folder = Sh(title=f"removing {places.stack_folder}", script=scripts.remove(places.stack_folder))
+    return (*unit.remove(part, places, facts), *stops, folder)
 
 
 def stays(part: HostPart, facts: Facts) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def _host(part: HostPart) -> Iterator[str]:
     yield "key user; id -un"
     yield "key home; printf '%s' \"$HOME\""
     yield "key path; printf '%s' \"$PATH\""
-    yield "system"
+    yield f"system {part.stack}"
     yield f"text_of installing {places.installing}"
     folders = (f"{STATE}/host", f"{STATE}/weights", places.stack_folder, *_host_folders(places))
     yield f"key folders; stat -c '%a %n' {' '.join(folders)} 2>/dev/null"

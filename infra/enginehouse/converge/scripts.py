@@ -55,8 +55,40 @@ def start_supervisor(places: Places, program: str, environment: Mapping[str, str
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
     closed = " ".join(f"{descriptor}>&-" for descriptor in range(3, 10))
     return change(
-        f"rm -f {shlex.quote(places.supervisor_socket)} {shlex.quote(places.stack_folder)}/*/{SAVED_SERVERS}",
+        _forget_supervisor(places),
         f"env -i {variables} {shlex.quote(program)} -c {shlex.quote(folder + '/supervisord.conf')} </dev/null {closed}",
+    )
+
+
+def start_unit(places: Places, unit: str) -> str:
+    """The same by systemd's unit, which must be there."""
+    return change(
+        _forget_supervisor(places),
+        "systemctl daemon-reload",
+        f"systemctl reset-failed {unit} 2>/dev/null || :",
+        f"systemctl restart {unit}",
+        f"await_unit {unit} {shlex.quote(places.supervisor_socket)}",
+    )
+
+
+def install_unit(file: str, content: str, unit: str) -> str:
+    """Write a unit of systemd and let it be started at boot."""
+    return change(
+        f"printf %s {shlex.quote(content)} >{file}.new",
+        f"chmod 644 {file}.new",
+        f"mv -f {file}.new {file}",
+        "systemctl daemon-reload",
+        f"systemctl enable -q {unit}",
+    )
+
+
+def remove_unit(file: str, unit: str) -> str:
+    """Stop a unit with all that runs in it, and take it away; one that is not there is fine."""
+    return change(
+        f"systemctl disable -q --now {unit} 2>/dev/null || systemctl stop {unit} 2>/dev/null || :",
+        f"rm -f {file} {file}.new",
+        "systemctl daemon-reload",
+        f"systemctl reset-failed {unit} 2>/dev/null || :",
     )
 
 
@@ -110,3 +142,8 @@ def download(*, file: str, sha256: str, record: str, url: str) -> str:
     """Fetch weights from `url`, continuing a partial file, unless the right file is there."""
     fetch = f"present || {{ download {shlex.quote(url)}; finish; }}"
     return weights(file=file, sha256=sha256, record=record, commands=(fetch,))
+
+
+def _forget_supervisor(places: Places) -> str:
+    """The command that removes its socket, and the record of which servers its gateway used."""
+    return f"rm -f {shlex.quote(places.supervisor_socket)} {shlex.quote(places.stack_folder)}/*/{SAVED_SERVERS}"

@@ -1,0 +1,110 @@
+"""systemd keeps a stack's supervisor: what runs comes back after a reboot, without anybody doing anything."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hosts.lab import Machine
+from tests.hosts.world import HostWorld, host_world
+
+pytestmark = pytest.mark.hosts
+
+SOON_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def up(shared_machine: Machine) -> Iterator[HostWorld]:
+    """A stack that is up."""
+    with host_world(shared_machine) as world:
+        world.install_standin()
+        world.up()
+        yield world
+
+
+def unit(world: HostWorld) -> str:
+    return world.bare.run("cd /etc/systemd/system; ls enginehouse-*.service").strip()
+
+
+def drift(world: HostWorld) -> object:
+    observed = world.observe(world.plan().hosts[0])
+    assert observed is not None
+    return observed.inputs.get("drift")
+
+
+def test_the_supervisor_runs_in_a_unit_of_its_stack(up: HostWorld) -> None:
+    """systemd finds nothing to complain about, and everything of the stack is in it."""
+    name = unit(up)
+    assert name.startswith(f"enginehouse-{up.stack}-")
+    assert up.bare.run(f"systemctl is-active {name}; systemctl is-enabled {name}") == "active\nenabled\n"
+    assert up.bare.run(f"systemd-analyze verify {name} 2>&1") == ""
+    inside = up.bare.run(f"systemd-cgls --no-pager -u {name}")
+    assert all(word in inside for word in ("supervisord", "haproxy", "standin.py", "watchdog.sh"))
+
+
+def test_a_reboot_brings_everything_back(up: HostWorld) -> None:
+    """The endpoint serves, and the next `up` finds nothing to do."""
+    up.bare.reboot()
+    serves(up)
+    up.connector.runs = up.connector.holds = 0
+    up.up()
+    assert (up.connector.runs, up.connector.holds) == (len(up.plan().parts()), 0), up.texts()
+
+
+def test_no_request_reaches_an_engine_that_is_still_loading_after_a_reboot(up: HostWorld) -> None:
+    """Its server was ready before; now it has to pass its check first, and requests wait for it."""
+    up.write_model({"load_s": 4})
+    up.up()
+    up.bare.reboot()
+    serves(up, all_along=True)
+    up.write_model({})
+    up.up()
+
+
+def test_a_supervisor_that_is_killed_is_started_again(up: HostWorld) -> None:
+    """By systemd, which also ends what it had started."""
+    up.bare.run(f"kill -9 $(systemctl show -p MainPID --value {unit(up)})")
+    serves(up)
+    up.up()
+    assert drift(up) is None
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("rm /etc/systemd/system/{unit}", "missing on the machine"),
+        ("echo '# mine' >>/etc/systemd/system/{unit}", "edited on the machine"),
+        ("systemctl disable -q {unit}", "not started at boot"),
+    ],
+)
+def test_a_unit_that_is_altered_is_drift_and_healed(up: HostWorld, damage: str, told: str) -> None:
+    """Without a restart of anything."""
+    name = unit(up)
+    before = up.bare.run(f"systemctl show -p MainPID {name}")
+    up.bare.run(damage.format(unit=name))
+    assert drift(up) == {"unit": told}
+    up.up()
+    assert drift(up) is None
+    assert up.bare.run(f"systemctl is-enabled {name}; systemctl show -p MainPID {name}") == f"enabled\n{before}"
+
+
+def test_destroy_takes_the_unit_away(up: HostWorld) -> None:
+    """Nothing runs, and nothing starts at boot."""
+    name = unit(up)
+    up.down()
+    assert not up.bare.holds(
+        f"ls /etc/systemd/system/{name} || ls /etc/systemd/system/*/{name} || systemctl cat {name}"
+    )
+    assert not up.bare.holds("grep -lsza ^ENGINEHOUSE_PROGRAM= /proc/[0-9]*/environ | grep .")
+
+
+def serves(world: HostWorld, *, all_along: bool = False) -> None:
+    """Until the endpoint answers. `all_along`: nothing but an answer is given once somebody listens."""
+    world.another_run()
+    until = time.monotonic() + SOON_S
+    while (answer := world.ask())[0] != 200:
+        assert time.monotonic() < until, world.bare.run(f"journalctl --no-pager -n 30 -u {unit(world)}")
+        assert not all_along or answer[0] == 0, answer
+        time.sleep(0.2)
