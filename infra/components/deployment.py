@@ -1,4 +1,4 @@
-"""A deployment as a component: its weights on each machine, and its replicas."""
+"""A deployment as a component: its weights, and its engine's program, on each machine, and its replicas."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ class Deployment(pulumi.ComponentResource):
     ) -> None:
         super().__init__("enginehouse:index:Deployment", name, opts=pulumi.ResourceOptions(aliases=_aliases(replicas)))
         self._machines = machines
-        by_host = {part.host: self._weights(part) for part in weights}
-        self.replicas = {part.name: self._replica(part, by_host[part.host]) for part in replicas}
+        files = [(part.host, self._weights(part)) for part in weights]
+        self.replicas = {
+            part.name: self._replica(part, [file for host, file in files if host == part.host]) for part in replicas
+        }
         self.register_outputs({})
 
     def _weights(self, part: WeightsPart) -> Weights:
         host = self._machines[part.host].host
         return Weights(part, pulumi.ResourceOptions(parent=self, depends_on=[host]), **host.stands_on)
 
-    def _replica(self, part: ReplicaPart, weights: Weights) -> Replica:
+    def _replica(self, part: ReplicaPart, files: list[Weights]) -> Replica:
         host = self._machines[part.host].host
-        return Replica(part, pulumi.ResourceOptions(parent=self, depends_on=[weights]), **host.stands_on)
+        return Replica(part, pulumi.ResourceOptions(parent=self, depends_on=files), **host.stands_on)
 
 
 def _aliases(replicas: tuple[ReplicaPart, ...]) -> list[pulumi.Alias]:

@@ -41,7 +41,7 @@ class Host(PartResource):
 
 
 class Weights(PartResource):
-    """One model on one machine, verified."""
+    """One model, or one engine's program, on one machine, verified."""
 
 
 class Replica(PartResource):

@@ -11,6 +11,7 @@ from components.machine import Machine
 from components.public_endpoint import PublicEndpoint
 from enginehouse.planner.needs import needs_of
 from enginehouse.planner.parts import Plan, ReplicaPart, Scope, WeightsPart
+from enginehouse.spec.names import program_name, weights_name
 
 
 def deploy(plan: Plan, secrets: Mapping[str, pulumi.Output[str]]) -> dict[str, pulumi.Input[Any]]:
@@ -46,4 +47,5 @@ def _replicas_of(deployment: str, plan: Plan) -> tuple[ReplicaPart, ...]:
 
 
 def _weights_of(deployment: str, plan: Plan) -> tuple[WeightsPart, ...]:
-    return tuple(part for part in plan.weights if part.name == f"{deployment}-weights-{part.host}")
+    names = (weights_name, program_name)
+    return tuple(part for part in plan.weights if part.name in [named(deployment, part.host) for named in names])

@@ -1,12 +1,15 @@
 # Installs programs from the packages of Debian and its kin, and starts none of their services.
 # What is being installed is written down meanwhile, so that a run which is cut off is finished by the next one.
 # Needs: root, apt, systemd.
+# Parts of one run that need different packages take turns.
 export DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none NEEDRESTART_SUSPEND=1
 
 install_packages() { # MARK PACKAGE:LOWEST_VERSION...
     mark=$1 log=$1.log
     shift
     mkdir -p "$(dirname "$mark")"
+    exec 6>"${mark%/*}/packages.lock"
+    flock 6
     # One that works right now may be the one that is cut off; dpkg itself says so.
     [ ! -e "$mark" ] || patiently dpkg --configure -a
     if [ $# -gt 0 ]; then

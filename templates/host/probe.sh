@@ -179,10 +179,15 @@ stat_of() { # FILE...: what changes when its content does
     stat -L -c '%s %Y %i' "$@" 2>/dev/null
 }
 
+tree_of() { # FOLDER: what changes when a file below it does
+    [ ! -d "$1" ] || find "$1" -type f -exec stat -c '%s %Y %i %a %n' {} + | sort | sha256sum
+}
+
+# `place`, if it is set, is the folder to look in instead of the PATH.
 tool() { # CACHE NAME VERSION_ARG...: path, stat, version; the program is asked only if the cache does not know exactly this file
     cache=$1 name=$2
     shift 2
-    path=$(command -v "$name" 2>/dev/null) && path=$(readlink -f "$path") || return 0
+    path=$(command -v "${place-}$name" 2>/dev/null) && path=$(readlink -f "$path") || return 0
     stat=$(stat_of "$path")
     version=
     [ ! -f "$cache" ] || while IFS=$tab read -r n p s v; do

@@ -56,6 +56,7 @@ SETTINGS: Mapping[str, Any] = {
     "context": 2048,
     "slots": 2,
     "source": "upload://model.gguf",
+    "binary": None,
     "ready_within_s": 20,
     "drain_s": 20,
     "hang_after_s": None,
@@ -387,7 +388,7 @@ class World:
                 "ready_within_s": s["ready_within_s"],
                 "drain_s": s["drain_s"],
             },
-            **({"renamed_from": s["renamed_from"]} if s["renamed_from"] else {}),
+            **{name: s[name] for name in ("binary", "renamed_from") if s[name]},
         }
 
 

@@ -84,5 +84,5 @@ def _unreadable(file: Path) -> Check:
         ok=False,
         found=f"{shlex.quote(str(file))} can't be read on this side",
         needed="the file that the stack file names",
-        remedy="bring it there, or change `model.source`",
+        remedy="bring it there, or change its `source`",
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from enginehouse.converge.places import Places, admin_socket, metrics_port_file, saved_servers, side_program
-from enginehouse.converge.weights import record_of
+from enginehouse.converge.weights import program_folder, record_of
 from enginehouse.engines import engines
 from enginehouse.planner.parts import EndpointPart, GatewayPart, HostPart, Part, ReplicaPart, Side, WeightsPart
 from enginehouse.render.symbols import fill
@@ -103,6 +103,10 @@ def _weights(part: WeightsPart) -> Iterator[str]:
     yield f"key stat; stat_of {path}"
     yield f"key partial; stat_of {path}.part"
     yield f"text_of verified {on_machine(record_of(part.sha256, part.path))}"
+    if part.program:
+        folder = on_machine(program_folder(part.sha256))
+        yield f"key unpacked; tree_of {folder}"
+        yield f"text_of unpacked_verified {folder}.verified"
 
 
 def _replica(part: ReplicaPart) -> Iterator[str]:
@@ -125,6 +129,8 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
     yield f"text_of manifest.{gateway.name} {gateway.manifest}"
     yield f"key weights; stat_of {on_machine(part.weights_path)}"
     yield f"text_of verified {on_machine(record_of(part.weights, part.weights_path))}"
+    if part.binary:
+        yield f"place={on_machine(program_folder(part.binary))}/"
     yield f"tool {places.tools} {part.program} {shlex.join(engine.version_args)}"
     yield f"kept_tools {places.tools}"
 

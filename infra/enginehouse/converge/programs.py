@@ -131,7 +131,8 @@ def choose_tool(facts: Facts, name: str, host: str, wanted: str, fits: Callable[
         if fits(tool):
             return tool
     if not candidates:
-        raise ConvergeFailed(f"{host}: {name} is not on the PATH", reasons=(f"wanted: {wanted}",))
+        how = "`binary` in the stack file says where to get it from"
+        raise ConvergeFailed(f"{host}: {name} is not on the PATH", reasons=(f"wanted: {wanted}", how))
     found = candidates[-1]
     said = found.version.strip().splitlines()
     raise ConvergeFailed(

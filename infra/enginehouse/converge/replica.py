@@ -48,12 +48,15 @@ def steps(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> Ste
 def foreseen(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     """The steps once host and weights are there. Before new weights are, nobody knows what fits into memory."""
     replica = Replica(part, facts, secrets)
-    if facts.texts.get("weights", "").strip() or not replica.running() or replica.serving():
+    brings = part.binary is not None and part.program not in facts.tools
+    if brings and not replica.running():
+        return Steps(effect=Effect.START, reason="the engine starts once its program is there")
+    if not brings and (facts.texts.get("weights", "").strip() or not replica.running() or replica.serving()):
         return _decide(replica)
     return Steps(
         effect=Effect.UNDECIDED,
-        reason="the new weights are brought first, while the running release serves; the next one then starts beside "
-        "it if there is room, else requests wait at the gateway meanwhile",
+        reason=f"the new {'program is' if brings else 'weights are'} brought first, while the running release serves; "
+        "the next one then starts beside it if there is room, else requests wait at the gateway meanwhile",
     )
 
 
@@ -96,6 +99,11 @@ def _check_ground(replica: Replica) -> None:
         raise ConvergeFailed(
             f"{part.host}: the weights of {part.deployment} are missing or altered",
             reasons=("an engine is started only with verified weights; the weights part brings and verifies them",),
+        )
+    if part.binary and part.program not in facts.tools:
+        raise ConvergeFailed(
+            f"{part.host}: the program of {part.deployment} is missing",
+            reasons=(f"{part.deployment}-engine-{part.host} brings, verifies and unpacks it",),
         )
 
 

@@ -77,7 +77,7 @@ class Replica:
         """The engine's program in the part's version. Raises `ConvergeFailed` naming what was found instead."""
         engine, part = self.engine, self.part
         return choose_tool(
-            self.facts,
+            replace(self.facts, kept_tools={}) if part.binary else self.facts,
             part.program,
             host=part.host,
             wanted=f"{engine.title} {part.version}",

@@ -138,6 +138,15 @@ def weights(*, file: str, sha256: str, record: str, commands: Iterable[str]) -> 
     )
 
 
+def unpack(*, file: str, folder: str, program: str, mark: str) -> str:
+    """Make `folder` hold the executable `program` from the verified `file`, which is it or an archive with it.
+
+    With `mark` shared libraries that it lacks are installed as `install_packages` does.
+    """
+    words = shlex.join((file, folder, program, mark))
+    return change(render("host/packages.sh"), render("host/probe.sh"), render("host/unpack.sh"), f"unpack {words}")
+
+
 def download(*, file: str, sha256: str, record: str, url: str) -> str:
     """Fetch weights from `url`, continuing a partial file, unless the right file is there."""
     fetch = f"present || {{ download {shlex.quote(url)}; finish; }}"

@@ -33,6 +33,7 @@ def restart_digest(part: ReplicaPart | GatewayPart) -> str:
             "args": list(part.args.items()),
             "env": part.env,
             "weights": part.weights,
+            **({"binary": part.binary} if part.binary else {}),
             "ports": part.ports,
             "files": files,
         }

@@ -124,6 +124,13 @@ class WeightsPart(Part):
     file_name: str
     path: str
     """Where the file is on the machine, with symbols."""
+    program: str | None = None
+    """Not weights but an engine's program, or an archive that holds it; this is what it is called."""
+
+    @property
+    def what(self) -> str:
+        """As it is called in sentences."""
+        return "engine's program" if self.program else "weights"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +154,8 @@ class ReplicaPart(Part):
     version: str
     program: str
     """The engine's executable: the key of a `@{tool:...}` symbol."""
+    binary: str | None = None
+    """SHA-256 of the file that the executable comes from; None if the machine has one on its PATH."""
     args: Mapping[str, str | bool | tuple[str, ...]]
     """Long flags without dashes, sorted (the wire keeps no order); True is a bare flag, a tuple repeats the flag."""
     env: Mapping[str, str] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,9 +32,9 @@ from enginehouse.planner.tls import chain_of, listens_on, seal_of, tls_of, url_o
 from enginehouse.render.symbols import literal
 from enginehouse.spec.hosts import Host, every_host, hosts_of
 from enginehouse.spec.lock import Lock
-from enginehouse.spec.model import Deployment, Spec
+from enginehouse.spec.model import Binary, Deployment, Model, Spec
 from enginehouse.spec.model import Route as WrittenRoute
-from enginehouse.spec.names import endpoint_name, gateway_name, replica_name, replica_names, weights_name
+from enginehouse.spec.names import endpoint_name, gateway_name, program_name, replica_name, replica_names, weights_name
 
 REQUIRED_TOOLS: Mapping[str, str] = {"haproxy": "2.6", "supervisord": "4.2", "curl": "7.64", "flock": "2.34"}
 """Lowest versions that were tried or whose used features are documented: HAProxy 2.6 and supervisor 4.2 are
@@ -79,7 +79,9 @@ def _site(spec: Spec, host: Host, ports: HostPorts) -> _Site:
         for index, replica in enumerate(group)
     )
     return _Site(
-        weights=tuple(_weights(spec, host, name, deployment) for name, deployment in spec.deployments.items()),
+        weights=tuple(
+            part for name, deployment in spec.deployments.items() for part in _files(spec, host, name, deployment)
+        ),
         replicas=replicas,
         gateway=replace(gateway, files=gateway_files(gateway, chain=chain_of(spec.endpoint))),
         endpoint=_endpoint(spec, gateway, replicas),
@@ -111,21 +113,41 @@ def _connection(spec: Spec, host: Host) -> Connection:
     )
 
 
+def _files(spec: Spec, host: Host, name: str, deployment: Deployment) -> Iterator[WeightsPart]:
+    """What a deployment needs of large files: its weights, and its engine's program if the stack brings it."""
+    yield _weights(spec, host, name, deployment)
+    if deployment.binary:
+        program = engines()[deployment.engine].program
+        yield _file(spec, host, deployment.binary, program_name, name, deployment.renamed_from, program)
+
+
 def _weights(spec: Spec, host: Host, name: str, deployment: Deployment) -> WeightsPart:
-    model = deployment.model
-    scheme, _, location = model.source.partition("://")
+    return _file(spec, host, deployment.model, weights_name, name, deployment.renamed_from)
+
+
+def _file(
+    spec: Spec,
+    host: Host,
+    file: Model | Binary,
+    named: Callable[[str, str], str],
+    deployment: str,
+    former: str | None,
+    program: str | None = None,
+) -> WeightsPart:
+    scheme, _, location = file.source.partition("://")
     file_name = location.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
-    stored = f"@{{state}}/weights/{model.sha256[:16]}/{literal(file_name)}"
+    stored = f"@{{state}}/weights/{file.sha256[:16]}/{literal(file_name)}"
     return WeightsPart(
-        name=weights_name(name, host.name),
+        name=named(deployment, host.name),
         stack=spec.name,
         host=host.name,
         connection=_connection(spec, host),
-        renamed_from=weights_name(former, host.name) if (former := deployment.renamed_from) else None,
-        source=model.source,
-        sha256=model.sha256,
+        renamed_from=named(former, host.name) if former else None,
+        source=file.source,
+        sha256=file.sha256,
         file_name=file_name,
         path=literal(location) if scheme == "host" else stored,
+        program=program,
     )
 
 
@@ -146,6 +168,7 @@ def _replica(
         engine=engine.name,
         version=deployment.version,
         program=engine.program,
+        binary=deployment.binary.sha256 if deployment.binary else None,
         args=dict(sorted(engine.args(deployment, path).items())),  # as on the wire, which keeps no order
         env=engine.env(deployment),
         weights=deployment.model.sha256,

@@ -120,11 +120,15 @@ def _weights(part: WeightsPart) -> Iterator[Entry]:
     yield "source", part.source
     yield "sha256", part.sha256
     yield "placed at", part.path
+    if part.program:
+        yield "program", part.program
 
 
 def _replica(part: ReplicaPart) -> Iterator[Entry]:
     yield "deployment", f"{part.deployment}, copy {part.index}"
     yield "engine", f"{part.engine} {part.version} ({part.program})"
+    if part.binary:
+        yield "program", f"sha256 {part.binary[:SHORT]}"
     yield from _listed("args", args_text(part.args))
     yield from _listed("env", (f"{name}={_word(value)}" for name, value in part.env.items()))
     yield "weights", f"sha256 {part.weights[:SHORT]} at {part.weights_path}"

@@ -30,6 +30,11 @@ _MODEL_EXAMPLE = {
     "sha256": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     "served_name": "smollm2-135m",
 }
+_BINARY_SHA256 = "5d0c1c1a3f0f5b6c7e8d9a0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8b9c0d"
+_BINARY_EXAMPLE = {
+    "source": "upload://../engines/llama-b11434-bin-ubuntu-x64.tar.gz",
+    "sha256": _BINARY_SHA256,
+}
 _DEPLOYMENT_EXAMPLE = {"engine": "llama-cpp", "version": "b11434", "runs_on": "laptop", "model": _MODEL_EXAMPLE}
 _ENDPOINT_EXAMPLE = {"runs_on": "laptop", "port": 8080, "keys": [{"name": "demo", "secrets": ["key-demo"]}]}
 
@@ -58,6 +63,19 @@ class Model:
     served_name: str = key(
         "The model name in requests and in `/v1/models`.", example="smollm2-135m", pattern=SERVED_NAME_PATTERN
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binary:
+    """Where a machine gets the engine's program from. Nothing of it is run before its SHA-256 was checked."""
+
+    source: str = key(
+        "The program itself, or a `.tar.gz` that holds it with its libraries, such as an official release of "
+        "llama.cpp: `upload://PATH`, `host:///PATH` or `https://ADDRESS`, as for weights.",
+        example="upload://../engines/llama-b11434-bin-ubuntu-x64.tar.gz",
+        pattern=SOURCE_PATTERN,
+    )
+    sha256: str = key("SHA-256 of that file, 64 hex digits.", example=_BINARY_SHA256, pattern=SHA256_PATTERN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +113,11 @@ class Deployment:
 
     engine: str = key("The inference engine.", example="llama-cpp")
     version: str = key("The engine's version, quoted. For llama-cpp a build tag.", example="b11434")
+    binary: Binary | None = key(
+        "Where the machine gets the engine's program from. Left out: it is there, on the PATH.",
+        example=_BINARY_EXAMPLE,
+        default=None,
+    )
     runtime: Runtime = key("What keeps the engine running.", example="supervisor", default=Runtime.SUPERVISOR)
     runs_on: str = key("The machine group it runs on.", example="laptop", pattern=NAME_PATTERN)
     model: Model = key("The weights and the name they are served under.", example=_MODEL_EXAMPLE)

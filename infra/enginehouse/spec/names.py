@@ -16,6 +16,10 @@ def weights_name(deployment: str, host: str) -> str:
     return f"{deployment}-weights-{host}"
 
 
+def program_name(deployment: str, host: str) -> str:
+    return f"{deployment}-engine-{host}"
+
+
 def replica_name(deployment: str, host: str, index: int) -> str:
     return f"{deployment}-{host}-{index}"
 
@@ -43,5 +47,7 @@ def part_names(spec: Spec) -> Iterator[tuple[str, KeyPath]]:
     for name, deployment in spec.deployments.items():
         for host in {host.name: None for host in hosts_of(spec, deployment.runs_on)}:
             yield weights_name(name, host), ("deployments", name)
+            if deployment.binary:
+                yield program_name(name, host), ("deployments", name)
             for replica in replica_names(name, host, deployment.replicas_per_host):
                 yield replica, ("deployments", name)

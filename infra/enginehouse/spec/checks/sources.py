@@ -1,4 +1,4 @@
-"""`model.source` names one file in a way that can work."""
+"""The sources of weights and of engines' programs name one file in a way that can work."""
 
 from __future__ import annotations
 
@@ -18,11 +18,18 @@ _CREDENTIALS = re.compile(r"token|secret|signature|password|api_?key|credential|
 
 
 def check(spec: Spec, _: Source) -> Iterator[Problem]:
-    for name, deployment in spec.deployments.items():
-        path = ("deployments", name, "model", "source")
-        scheme, _separator, rest = deployment.model.source.partition("://")
-        found = _address(path, deployment.model.source) if scheme == "https" else _file(path, scheme, rest)
+    for path, source in sources(spec):
+        scheme, _separator, rest = source.partition("://")
+        found = _address(path, source) if scheme == "https" else _file(path, scheme, rest)
         yield from found or _name(path, scheme, rest)
+
+
+def sources(spec: Spec) -> Iterator[tuple[KeyPath, str]]:
+    """Every source of the stack, and where it stands."""
+    for name, deployment in spec.deployments.items():
+        yield ("deployments", name, "model", "source"), deployment.model.source
+        if deployment.binary:
+            yield ("deployments", name, "binary", "source"), deployment.binary.source
 
 
 def _file(path: KeyPath, scheme: str, rest: str) -> tuple[Problem, ...]:

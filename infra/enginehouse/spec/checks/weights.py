@@ -1,4 +1,4 @@
-"""The weights are of a kind the engine loads, and their hash can be the hash of a model."""
+"""Weights and programs are of a kind that can be used, and their hash can be the hash of a file."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from enginehouse.spec.problems import Problem, shown
 from enginehouse.spec.source import KeyPath, Source
 from enginehouse.spec.wording import listed
 
+_OTHER_ARCHIVES = (".zip", ".tar", ".tar.xz", ".txz", ".tar.bz2", ".tar.zst", ".7z", ".deb", ".rpm", ".whl")
 _EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 def check(spec: Spec, _: Source) -> Iterator[Problem]:
     yield from _file_types(spec)
+    yield from _archives(spec)
     yield from _placeholders(spec)
     yield from _two_hashes(spec)
 
@@ -35,13 +37,33 @@ def _file_types(spec: Spec) -> Iterator[Problem]:
             )
 
 
-def _placeholders(spec: Spec) -> Iterator[Problem]:
+def _archives(spec: Spec) -> Iterator[Problem]:
+    """What a machine can unpack with what it has. Anything else is taken for the program itself."""
     for name, deployment in spec.deployments.items():
-        digits = deployment.model.sha256
+        file = deployment.binary.source.split("?")[0].lower() if deployment.binary else ""
+        if file.endswith(_OTHER_ARCHIVES):
+            yield Problem(
+                path=("deployments", name, "binary", "source"),
+                code=Code.WRONG_FILE_TYPE,
+                summary="this kind of archive is not unpacked",
+                hint="a program comes as it is, or in an archive that ends in .tar.gz or .tgz",
+            )
+
+
+def _hashes(spec: Spec) -> Iterator[tuple[KeyPath, str, str]]:
+    """Where each hash stands, the source it is of, and the hash."""
+    for name, deployment in spec.deployments.items():
+        yield ("deployments", name, "model"), deployment.model.source, deployment.model.sha256
+        if deployment.binary:
+            yield ("deployments", name, "binary"), deployment.binary.source, deployment.binary.sha256
+
+
+def _placeholders(spec: Spec) -> Iterator[Problem]:
+    for path, _source, digits in _hashes(spec):
         if len(set(digits)) == 1 or digits == _EMPTY:
             what = "is that of an empty file" if digits == _EMPTY else "is only a placeholder"
             yield Problem(
-                path=("deployments", name, "model", "sha256"),
+                path=(*path, "sha256"),
                 code=Code.PLACEHOLDER_SHA256,
                 summary=f"this hash {what}",
                 hint="`sha256sum FILE` prints the right one",
@@ -50,15 +72,14 @@ def _placeholders(spec: Spec) -> Iterator[Problem]:
 
 def _two_hashes(spec: Spec) -> Iterator[Problem]:
     first: dict[str, tuple[str, KeyPath]] = {}
-    for name, deployment in spec.deployments.items():
-        path = ("deployments", name, "model", "sha256")
-        digits, earlier = first.setdefault(deployment.model.source, (deployment.model.sha256, path))
-        if digits != deployment.model.sha256:
+    for path, source, digits in _hashes(spec):
+        before, earlier = first.setdefault(source, (digits, (*path, "sha256")))
+        if before != digits:
             yield Problem(
-                path=path,
+                path=(*path, "sha256"),
                 code=Code.TWO_HASHES,
-                summary=f"{shown(deployment.model.source)} has another hash here",
+                summary=f"{shown(source)} has another hash here",
                 hint="one of the two is wrong",
                 related=((earlier, "the other one"),),
-                rests_on=(("deployments", name, "model", "source"),),
+                rests_on=((*path, "source"),),
             )
