@@ -1,17 +1,5 @@
-# Facts of a machine as a whole, beside `probe.sh`. Nothing here writes, and nothing that is missing stops it.
+# Facts of a machine as a whole, beside `probe.sh` and `gpus.sh`. Nothing here writes, and nothing that is missing stops it.
 # Needs what busybox has; each function is one fact, or none where the machine has no such thing.
-
-bounded() { # SIGNAL SECONDS COMMAND...
-    command -v timeout >/dev/null 2>&1 && { timeout -s "$@"; return; }
-    shift 2
-    "$@"
-}
-
-within() { # SECONDS COMMAND...: what it prints and then `exit CODE`; without that line, it was given up
-    # A program that waits for a driver that hangs does not even end when it is killed. So it is not waited for either:
-    # it writes into a pipe, and whoever reads there gives up.
-    ({ bounded KILL "$@" 2>&1 </dev/null; echo "exit $?"; } 2>/dev/null &) | bounded TERM $(($1 + 1)) cat
-}
 
 clock() {
     key clock
@@ -69,37 +57,6 @@ secure_boot() { # the last byte of the variable: 1 is on
     done
 }
 
-pci() { # vendor, device, driver of each display controller and accelerator
-    key pci
-    for device in /sys/bus/pci/devices/*; do
-        read -r class 2>/dev/null <"$device/class" || continue
-        case $class in 0x03* | 0x12*) ;; *) continue ;; esac
-        read -r vendor <"$device/vendor"
-        read -r model <"$device/device"
-        driver=$(readlink "$device/driver" 2>/dev/null)
-        printf '%s %s %s %s\n' "${device##*/}" "$vendor" "$model" "${driver##*/}"
-    done
-}
-
-nvidia_module() {
-    text_of nvidia_module /proc/driver/nvidia/version
-}
-
-nvidia() { # SECONDS each question may take
-    command -v nvidia-smi >/dev/null 2>&1 || return 0
-    fields=index,uuid,name,memory.total,memory.used,compute_cap,mig.mode.current,driver_version
-    gpus=$(within "$1" nvidia-smi --query-gpu=$fields --format=csv)
-    key gpus
-    printf '%s\n' "$gpus"
-    case $gpus in *"${newline}exit 0") ;; *) return 0 ;; esac
-    key gpu_processes
-    within "$1" nvidia-smi --query-compute-apps=gpu_uuid,pid,used_gpu_memory,process_name --format=csv
-    key gpu_list
-    within "$1" nvidia-smi -L
-    key cuda
-    within "$1" nvidia-smi -q -d COMPUTE
-}
-
 runtimes() {
     for name in docker podman nvidia-ctk; do
         command -v "$name" >/dev/null 2>&1 || continue
@@ -130,10 +87,6 @@ all_ports() { # each that is listened on, as the kernel lists it, then whose it 
         group=$(tail -n 1 "/proc/$pid/cgroup" 2>/dev/null)
         printf '%s\n' "$inode$tab$pid$tab$name$tab${group##*:}$tab$(mark_of "$pid")"
     done
-}
-
-mark_of() { # PID: which program of ours it is
-    tr '\000' '\n' 2>/dev/null <"/proc/$1/environ" | sed -n 's/^ENGINEHOUSE_PROGRAM=//p'
 }
 
 sizes() { # FILE...

@@ -26,6 +26,8 @@ from enginehouse.converge.steps import (
 )
 from enginehouse.converge.wire import DRIFT
 from enginehouse.errors import ConvergeFailed
+from enginehouse.inventory.checks import Check, gpus_check
+from enginehouse.inventory.gpus import graphics
 from enginehouse.planner.parts import HostPart
 from enginehouse.render.symbols import Secret
 from enginehouse.render.templates import render
@@ -41,6 +43,7 @@ def steps(part: HostPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     """
     places = Places.of(part, facts.state)
     _check_tools(part, facts)
+    _check_gpus(part, facts)
     if install := packages.install(part, facts):
         return Steps(prepare=(install,), effect=Effect.START, reason=f"{install.title}, then what is missing of ours")
     _check_socket_path(part, places)
@@ -81,6 +84,19 @@ def _check_tools(part: HostPart, facts: Facts) -> None:
         problems = [*missing, *problems, *([hindrance] if hindrance and part.connection.ssh else [])]
     if problems:
         raise ConvergeFailed(f"{part.host}: required programs are missing or too old", reasons=problems)
+
+
+def _check_gpus(part: HostPart, facts: Facts) -> None:
+    if untrue := _untrue_gpus(part, facts):
+        raise ConvergeFailed(f"{part.host} has not the GPUs that the stack file says", reasons=(str(untrue),))
+
+
+def _untrue_gpus(part: HostPart, facts: Facts) -> Check | None:
+    """None also if the probe did not ask, because it was that of the part without them."""
+    if part.gpus is None or "pci" not in facts.texts:
+        return None
+    check = gpus_check(part.gpus, graphics(facts.texts))
+    return None if check.ok else check
 
 
 def _too_old(tool: Tool, part: HostPart) -> str:
@@ -204,6 +220,8 @@ def differences(part: HostPart, facts: Facts) -> dict[str, object]:
     places = Places.of(part, facts.state)
     if wrong := _wrong_folders(places, facts):
         drift["folders"] = wrong
+    if untrue := _untrue_gpus(part, facts):
+        drift["gpus"] = untrue.found
     if fault := unit.difference(part, places, facts):
         drift["unit"] = fault
     if orphans := facts.orphans():

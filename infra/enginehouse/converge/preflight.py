@@ -16,7 +16,7 @@ from enginehouse.errors import ConvergeFailed, explain
 from enginehouse.inventory import Inventory
 from enginehouse.inventory.checks import Check, Weight, checks
 from enginehouse.planner.needs import Needs
-from enginehouse.planner.parts import Part
+from enginehouse.planner.parts import HostPart, Part
 from enginehouse.render.symbols import fill
 
 _MIB = 1 << 20
@@ -29,7 +29,7 @@ def ready(part: Part, context: Context, facts: Facts) -> Iterator[None]:
     Asks only where nothing of the stack is yet: later each part sees for itself whether its change has a place.
     Raises `ConvergeFailed` with all reasons, those of the block included.
     """
-    if context.needs is None or is_there(part, facts):
+    if not isinstance(part, HostPart) or context.needs is None or is_there(part, facts):
         yield
         return
     problems = [str(check) for check in preflight(part, context, context.needs) if not check.ok]
@@ -37,11 +37,12 @@ def ready(part: Part, context: Context, facts: Facts) -> Iterator[None]:
         yield
     except ConvergeFailed as error:
         problems += error.reasons or explain(error)
-    if problems:
-        raise ConvergeFailed(f"{part.host} is not ready for {part.stack}; nothing was changed", reasons=problems)
+    if problems:  # some are found by both
+        reasons = tuple(dict.fromkeys(problems))
+        raise ConvergeFailed(f"{part.host} is not ready for {part.stack}; nothing was changed", reasons=reasons)
 
 
-def preflight(part: Part, context: Context, needs: Needs) -> tuple[Check, ...]:
+def preflight(part: HostPart, context: Context, needs: Needs) -> tuple[Check, ...]:
     """Every check, those that passed included; one round trip. Changes nothing."""
     files = [word for path in needs.weights for word in (on_machine(path), f"{on_machine(path)}.part")]
     found = take(part, context, files)
@@ -50,7 +51,7 @@ def preflight(part: Part, context: Context, needs: Needs) -> tuple[Check, ...]:
     weights = {path: _weight(size, path, found) for path, size in sizes.items() if size is not None}
     absent = [path for path, size in sizes.items() if size is None and _on_machine(path, found) not in found.stored]
     unread = tuple(_unreadable(sources[path]) for path in absent)
-    return (*checks(part.stack, needs, found, weights), *unread)
+    return (*checks(part, needs, found, weights), *unread)
 
 
 def _uploads(needs: Needs) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from typing import Any
 from enginehouse.converge.places import Places, admin_socket, metrics_port_file, saved_servers, side_program
 from enginehouse.converge.weights import program_folder, record_of
 from enginehouse.engines import engines
+from enginehouse.inventory.gpus import PATIENCE_S
 from enginehouse.planner.parts import EndpointPart, GatewayPart, HostPart, Part, ReplicaPart, Side, WeightsPart
 from enginehouse.render.symbols import fill
 from enginehouse.render.templates import render
@@ -26,7 +27,16 @@ def probe(part: Part) -> str:
     """The script for `part`. It writes nothing and needs no stdin."""
     facts = ("find_state", "machine", *_common(part), *_KINDS[type(part)](part))
     # One encoding around everything: no answer of a program can be taken for another fact.
-    lines = (render("host/probe.sh"), "facts() {", *facts, "}", "printf 'facts\\t'", "facts | base64 -w 0", "echo")
+    names = ("probe", "gpus") if isinstance(part, HostPart) and part.gpus else ("probe",)
+    lines = (
+        *(render(f"host/{name}.sh") for name in names),
+        "facts() {",
+        *facts,
+        "}",
+        "printf 'facts\\t'",
+        "facts | base64 -w 0",
+        "echo",
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -94,6 +104,8 @@ def _host(part: HostPart) -> Iterator[str]:
     folders = (f"{STATE}/host", f"{STATE}/weights", places.stack_folder, *_host_folders(places))
     yield f"key folders; stat -c '%a %n' {' '.join(folders)} 2>/dev/null"
     yield f"[ ! -S {places.supervisor_socket} ] || yes socket"
+    if part.gpus:
+        yield from ("pci", f"gpus {PATIENCE_S}")
     for name in part.tools:
         yield f"tool {places.tools} {name} {' '.join(VERSION_ARGS.get(name, ('--version',)))}"
 

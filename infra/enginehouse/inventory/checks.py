@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from enginehouse.inventory.model import Inventory
+from enginehouse.catalog.gpus import GPUS, model_of
+from enginehouse.inventory.model import Gpu, Graphics, Inventory
 from enginehouse.planner.needs import Needs
+from enginehouse.planner.parts import Gpus, HostPart
 
 ARCHITECTURES = ("x86_64", "aarch64")
 """What the engines' own builds are made for (llama.cpp releases, b11434)."""
@@ -39,16 +42,46 @@ class Weight:
     missing_mib: int
 
 
-def checks(stack: str, needs: Needs, found: Inventory, weights: Mapping[str, Weight]) -> Iterator[Check]:
+def checks(host: HostPart, needs: Needs, found: Inventory, weights: Mapping[str, Weight]) -> Iterator[Check]:
     """Every one about the machine. `weights`: those whose size is known, by where they will be."""
     yield _architecture(found)
     yield _clock(found)
-    if found.memory:
+    if host.gpus:
+        yield gpus_check(host.gpus, found.graphics)
+        yield from (_gpu(host.stack, gpu) for gpu in found.graphics.gpus)
+    elif found.memory:  # with GPUs, nobody knows how much of it all goes there
         yield _memory(needs, found.memory.total_mib, weights)
     if found.disk:
         yield _disk(found.disk.folder, found.disk.free_mib, weights)
     for part, ports in needs.ports.items():
-        yield from (_port(stack, part, port, found) for port in ports)
+        yield from (_port(host.stack, part, port, found) for port in ports)
+
+
+def gpus_check(declared: Gpus, found: Graphics) -> Check:
+    """Whether the machine has the GPUs that the stack file says it has."""
+    there = Counter(gpu.name for gpu in found.gpus)
+    right = sum(count for name, count in there.items() if model_of(name) == declared.model)
+    listed = ", ".join(f"{count} x {name}" for name, count in there.items())
+    return Check(
+        what="gpus",
+        ok=right == declared.count,
+        found="; ".join(filter(None, (listed or "none", found.trouble))),
+        needed=f"{declared.count} x {declared.model} ({' or '.join(GPUS.get(declared.model, ()))})",
+        remedy="put right the machine, or `gpus` in the stack file",
+    )
+
+
+def _gpu(stack: str, gpu: Gpu) -> Check:
+    others = [process for process in gpu.processes if not process.program.startswith(f"{stack}/")]
+    ours = "in use by this stack" if gpu.processes else "free"
+    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+    return Check(
+        what=f"gpu {gpu.index}",
+        ok=not others,
+        found=f"in use by {others[0]}{more}" if others else ours,
+        needed=f"free for {stack}",
+        remedy="stop what computes there",
+    )
 
 
 def _architecture(found: Inventory) -> Check:

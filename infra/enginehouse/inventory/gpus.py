@@ -10,6 +10,8 @@ from enginehouse.inventory.model import Computing, Display, Driver, Gpu, Graphic
 
 _GPU = re.compile(r"GPU \d+: .* \(UUID: (?P<uuid>[^)]+)\)")
 _SLICE = re.compile(r"\s+MIG (?P<profile>\S+)\s+Device\s+\d+: \(UUID: (?P<uuid>[^)]+)\)")
+PATIENCE_S = 10
+"""For each question to `nvidia-smi`. Without its persistence daemon it initialises every GPU, up to a second each."""
 _UNIT = re.compile(r" \[.*\]\Z")
 
 
@@ -17,7 +19,8 @@ def graphics(values: Values) -> Graphics:
     answer, displays = said(values, "gpus"), tuple(_displays(values.get("pci", "")))
     rows = list(_rows(answer.text)) if answer and answer.ok else []
     slices = _slices(_text(values, "gpu_list"))
-    computing = _computing(_text(values, "gpu_processes"))
+    programs = dict(line.split("\t") for line in values.get("gpu_programs", "").splitlines())
+    computing = _computing(_text(values, "gpu_processes"), programs)
     found = [_gpu(row, index, slices, computing) for index, row in enumerate(rows)]
     return Graphics(
         gpus=tuple(found),
@@ -93,13 +96,18 @@ def _slices(text: str) -> dict[int, tuple[Slice, ...]]:
     return found
 
 
-def _computing(text: str) -> dict[str, tuple[Computing, ...]]:
+def _computing(text: str, programs: Mapping[str, str]) -> dict[str, tuple[Computing, ...]]:
     """Processes by the UUID of their GPU."""
     found: dict[str, tuple[Computing, ...]] = {}
     for row in _rows(text):
         if (pid := _number(row.get("pid", ""))) is not None:
             memory = _number(row.get("used_gpu_memory", ""))
-            process = Computing(pid=pid, command=row.get("process_name", ""), memory_mib=memory)
+            process = Computing(
+                pid=pid,
+                command=row.get("process_name", ""),
+                memory_mib=memory,
+                program=programs.get(str(pid), ""),
+            )
             uuid = row.get("gpu_uuid", "")
             found[uuid] = (*found.get(uuid, ()), process)
     return found

@@ -94,10 +94,13 @@ class Computing:
     pid: int
     command: str
     memory_mib: int | None
+    program: str = ""
+    """`STACK/PART/SIDE` of a program of ours."""
 
     def __str__(self) -> str:
         memory = f", {self.memory_mib} MiB" if self.memory_mib is not None else ""
-        return f"{self.command} (process {self.pid}{memory})"
+        program = f", {self.program}" if self.program else ""
+        return f"{self.command} (process {self.pid}{memory}{program})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,9 @@ from typing import Any
 
 from enginehouse.inventory import gpus, ports, system
 from enginehouse.inventory.answers import Values, values_of
+from enginehouse.inventory.gpus import PATIENCE_S
 from enginehouse.inventory.model import Inventory
 from enginehouse.render.templates import render
-
-PATIENCE_S = 10
-"""For each question to `nvidia-smi`. Without its persistence daemon it initialises every GPU, up to a second each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +29,7 @@ PAIRS: Mapping[str, Pair] = {
     "disk": Pair(command='disk_of "$state"', parse=system.disk),
     "systemd": Pair(command="init", parse=system.systemd),
     "secure_boot": Pair(command="secure_boot", parse=system.secure_boot),
-    "graphics": Pair(command='pci; nvidia_module; nvidia "$patience"', parse=gpus.graphics),
+    "graphics": Pair(command='pci; nvidia_module; gpus_and_users "$patience"', parse=gpus.graphics),
     "runtimes": Pair(command="runtimes", parse=system.runtimes),
     "ports": Pair(command="all_ports", parse=ports.ports),
 }
@@ -42,7 +40,7 @@ def question(files: Sequence[str] = (), patience_s: int = PATIENCE_S) -> str:
     """The script; it also tells the sizes of `files` (shell words). It writes nothing and needs no stdin."""
     sizes = f"sizes {' '.join(files)}"
     lines = (f"patience={patience_s}", "find_state", "clock", *(pair.command for pair in PAIRS.values()), sizes)
-    libraries = (render("host/probe.sh"), render("host/inventory.sh"))
+    libraries = tuple(render(f"host/{name}.sh") for name in ("probe", "gpus", "inventory"))
     # Not every `base64` has `-w`.
     return "\n".join(
         (*libraries, "facts() {", *lines, "}", "printf 'facts\\t'", "facts | base64 | tr -d '\\n'", "echo")

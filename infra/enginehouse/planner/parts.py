@@ -107,11 +107,21 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gpus:
+    """So many of one model, by its name in `catalog.gpus`."""
+
+    model: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostPart(Part):
     """Base folders, required programs and the process supervisor of one stack on one machine."""
 
     tools: Mapping[str, str]
     """Program name to the lowest version that will do, such as {"haproxy": "2.6"}."""
+    gpus: Gpus | None = None
+    """What the stack file says that the machine has."""
     files: tuple[File, ...] = ()
 
 

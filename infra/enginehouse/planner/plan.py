@@ -17,6 +17,7 @@ from enginehouse.planner.parts import (
     EndpointPart,
     GatewayLink,
     GatewayPart,
+    Gpus,
     HostPart,
     Limits,
     Plan,
@@ -91,7 +92,15 @@ def _site(spec: Spec, host: Host, ports: HostPorts) -> _Site:
 def _host(spec: Spec, host: Host) -> HostPart:
     connection = _connection(spec, host)
     tools = {**REQUIRED_TOOLS, **(SSH_TOOLS if connection.ssh else {})}
-    return HostPart(name=host.name, stack=spec.name, host=host.name, connection=connection, tools=tools)
+    declared = spec.machines[host.group].gpus
+    return HostPart(
+        name=host.name,
+        stack=spec.name,
+        host=host.name,
+        connection=connection,
+        tools=tools,
+        gpus=Gpus(model=declared.model, count=declared.count) if declared else None,
+    )
 
 
 def _connection(spec: Spec, host: Host) -> Connection:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from enginehouse.catalog.gpus import model_of
 from enginehouse.inventory import Inventory
 from enginehouse.inventory.model import Gpu, Listening
 from enginehouse.planner.codec import to_plain
@@ -97,8 +98,9 @@ def _cpu(facts: Inventory) -> str:
 def _gpu(gpu: Gpu) -> Iterator[Line]:
     memory = "shares the machine's memory" if gpu.memory_mib is None else _gib(gpu.memory_mib)
     used = f", {_gib(gpu.used_mib)} used" if gpu.used_mib is not None else ""
+    model = f" ({known})" if (known := model_of(gpu.name)) else ""
     level = f", compute capability {gpu.compute_capability}" if gpu.compute_capability else ""
-    yield _row(f"gpu {gpu.index}", f"{gpu.name}, {memory}{used}{level}, {gpu.uuid}")
+    yield _row(f"gpu {gpu.index}", f"{gpu.name}{model}, {memory}{used}{level}, {gpu.uuid}")
     if gpu.mig:
         yield from (_row("", f"MIG {part.profile}, {part.uuid}") for part in gpu.slices)
         if not gpu.slices:

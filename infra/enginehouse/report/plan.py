@@ -113,6 +113,8 @@ def _way(connection: Connection) -> str:
 
 def _host(part: HostPart) -> Iterator[Entry]:
     yield "tools", ", ".join(f"{name} >= {version}" for name, version in part.tools.items())
+    if part.gpus:
+        yield "gpus", f"{part.gpus.count} x {part.gpus.model}"
     yield from _files(part.files)
 
 

@@ -52,6 +52,7 @@ class Code(StrEnum):
     MALFORMED_VERSION = "malformed-version"
     UNLISTED_VERSION = "unlisted-version"
     CONTEXT_TOO_LARGE = "context-too-large"
+    UNKNOWN_GPU = "unknown-gpu"
     UNKNOWN_MACHINES = "unknown-machines"
     UNUSED_MACHINES = "unused-machines"
     SAME_MACHINE_TWICE = "same-machine-twice"

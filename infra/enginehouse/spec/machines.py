@@ -14,6 +14,7 @@ from enginehouse.spec.fields import (
     HOST_PATTERN,
     JUMP_PATTERN,
     KEY_FILE_PATTERN,
+    NAME_PATTERN,
     PATH_PATTERN,
     RANGE_PATTERN,
     USER_PATTERN,
@@ -92,15 +93,29 @@ class Ssh:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gpus:
+    """GPUs of one model; others beside them, such as one for a display, are not counted."""
+
+    model: str = key("Which one. `enginehouse facts` tells it.", example="l40s", pattern=NAME_PATTERN)
+    count: int = key("How many.", example=2, minimum=1, maximum=64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """A group of machines of one kind."""
 
-    EXACTLY_ONE: ClassVar[bool] = True
-    """Each key is a kind, and exactly one of them is given."""
+    EXACTLY_ONE: ClassVar[tuple[str, ...]] = ("local", "ssh")
+    """The kinds: exactly one of these keys is given."""
 
     local: Local | None = key(
         "The machine this command runs on. Has no settings: write `local: {}`.", example={}, default=None
     )
     ssh: Ssh | None = key(
         "Machines reached over SSH.", example={"hosts": {"gpu-1": {"address": "10.1.0.11"}}}, default=None
+    )
+    gpus: Gpus | None = key(
+        "The GPUs of each machine. Looked at before anything is changed: other GPUs, fewer, more, or none are an error "
+        "that says what is there instead.",
+        example={"model": "l40s", "count": 2},
+        default=None,
     )

@@ -105,8 +105,8 @@ def _object(cls: type) -> dict[str, Any]:
         "patternProperties": {FREE_KEYS: {}},
         "additionalProperties": False,
     }
-    if getattr(cls, "EXACTLY_ONE", False):
-        schema["oneOf"] = [{"required": [f.name]} for f in keys_of(cls)]
+    if kinds := getattr(cls, "EXACTLY_ONE", ()):
+        schema["oneOf"] = [{"required": [kind]} for kind in kinds]
     elif required:
         schema["required"] = required
     return schema

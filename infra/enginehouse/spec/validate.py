@@ -121,7 +121,7 @@ def _too_many(found: Violation, _: Source) -> Iterator[Problem]:
 def _not_one_kind(found: Violation, _: Source) -> Iterator[Problem]:
     if not isinstance(found.value, Mapping):  # told by its type
         return
-    kinds = tuple(found.schema["properties"])
+    kinds = tuple(kind for branch in found.limit for kind in branch["required"])
     given = [kind for kind in kinds if kind in found.value]
     if given or not any(closest(key, kinds) for key in _extra(found.value, kinds)):
         summary = f"{dotted(found.path)} has {' and '.join(given) if given else 'no kind'}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from enginehouse.inventory.checks import Check, Weight, checks
 from enginehouse.planner.needs import Needs
-from tests.unit.inventory.captures import inventory
+from enginehouse.planner.parts import Connection, ConnectionKind, Gpus, HostPart
+from tests.unit.inventory.captures import captured, inventory
 
 NEEDS = Needs(ports={"gateway-box": (8080, 31000)}, memory_mib=1024, weights={"@{state}/w": "upload://w.gguf"})
+HOST = HostPart(name="box", stack="demo", host="box", connection=Connection(kind=ConnectionKind.LOCAL), tools={})
 GOOD = {
     "memory": "MemTotal: 4194304 kB\n",
     "disk": "F B U A C M\n/dev/vda 9000000 1 8000000 1% /\n",
@@ -19,8 +22,8 @@ WEIGHTS = {"@{state}/w": Weight(size_mib=2048, missing_mib=2048)}
 SSHD = {"ports": "00000000:1F90 7\n", "port_owners": "7\t42\tnginx\t/system.slice/nginx.service\t\n"}
 
 
-def asked(weights: Any = WEIGHTS, **values: str) -> dict[str, Check]:
-    return {check.what: check for check in checks("demo", NEEDS, inventory(**{**GOOD, **values}), weights)}
+def asked(weights: Any = WEIGHTS, host: HostPart = HOST, **values: str) -> dict[str, Check]:
+    return {check.what: check for check in checks(host, NEEDS, inventory(**{**GOOD, **values}), weights)}
 
 
 def test_a_good_machine_passes_and_shows_what_it_has() -> None:
@@ -72,3 +75,57 @@ def test_a_port_of_the_stacks_own_program_is_no_clash() -> None:
     assert asked(ports=ports, port_owners=mine)["port 8080"].found == "in use by this stack"
     clash = asked(ports=ports, port_owners=other)["port 8080"]
     assert (clash.ok, clash.found) == (False, "in use by haproxy (process 42, shop/gateway-box/gateway)")
+
+
+def with_gpus(model: str, count: int, **values: str) -> dict[str, Check]:
+    return asked(host=replace(HOST, gpus=Gpus(model=model, count=count)), **values)
+
+
+H100 = {"gpus": captured("h100-mig/query-gpu.csv", 0)}
+
+
+def test_declared_gpus_that_are_there_and_free_pass() -> None:
+    found = with_gpus("h100-sxm", 1, **H100)
+    assert found["gpus"].found == "1 x NVIDIA H100 80GB HBM3"
+    assert found["gpu 0"].found == "free"
+    assert all(check.ok for check in found.values())
+
+
+@pytest.mark.parametrize(
+    ("model", "count", "values", "found"),
+    [
+        ("h100-sxm", 8, H100, "1 x NVIDIA H100 80GB HBM3"),
+        ("h100-pcie", 1, H100, "1 x NVIDIA H100 80GB HBM3"),
+        ("h100-sxm", 1, {}, "none"),
+        (
+            "h100-sxm",
+            1,
+            {"gpus": captured("failures/no-devices.txt", 6), "pci": "0000:01:00.0 0x10de 0x2330 nvidia\n"},
+            "none; No devices were found",
+        ),
+        (
+            "h100-sxm",
+            1,
+            {"pci": "0000:01:00.0 0x10de 0x2330 nouveau\n"},
+            "none; there is an NVIDIA device, but no nvidia-smi; the kernel's driver for it is nouveau",
+        ),
+    ],
+)
+def test_what_is_there_instead_is_named(model: str, count: int, values: dict[str, str], found: str) -> None:
+    check = with_gpus(model, count, **values)["gpus"]
+    assert (check.ok, check.found) == (False, found)
+    assert check.needed.startswith(f"{count} x {model} (")
+
+
+def test_a_busy_gpu_names_who_computes_on_it() -> None:
+    """Unless that is the stack itself, by the mark that its programs carry."""
+    users = {"gpu_processes": captured("h100-mig/query-compute-apps.csv", 0)}
+    busy = with_gpus("h100-sxm", 1, **H100, **users)["gpu 0"]
+    assert (busy.ok, busy.found) == (False, "in use by /root/tools/memhog (process 21180, 2296 MiB) and 2 more")
+    marks = "".join(f"{pid}\tdemo/chat-box-0/a\n" for pid in (21180, 21181, 21198))
+    ours = with_gpus("h100-sxm", 1, **H100, **users, gpu_programs=marks)["gpu 0"]
+    assert (ours.ok, ours.found) == (True, "in use by this stack")
+
+
+def test_memory_is_not_judged_where_weights_go_to_gpus() -> None:
+    assert "memory" not in with_gpus("h100-sxm", 1, **H100)

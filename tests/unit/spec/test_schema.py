@@ -86,14 +86,16 @@ def test_exactly_one_of_several_kinds() -> None:
 
     @dataclass(frozen=True, kw_only=True)
     class Kinds:
-        EXACTLY_ONE: ClassVar[bool] = True
+        EXACTLY_ONE: ClassVar[tuple[str, ...]] = ("local", "other")
         local: Local | None = key("This machine.", example={}, default=None)
         other: Local | None = key("Another.", example={}, default=None)
+        more: Local | None = key("No kind.", example={}, default=None)
 
     schema = generator._object(Kinds)
     validator = jsonschema.Draft202012Validator({**schema, "$defs": stack_schema()["$defs"]})
-    cases: list[dict[str, Any]] = [{}, {"local": {}}, {"other": {}}, {"local": {}, "other": {}}]
-    assert [validator.is_valid(case) for case in cases] == [False, True, True, False]
+    cases: list[dict[str, Any]] = [{}, {"local": {}}, {"other": {}}, {"more": {}}, {"local": {}, "other": {}}]
+    assert [validator.is_valid(case) for case in cases] == [False, True, True, False, False]
+    assert validator.is_valid({"local": {}, "more": {}})
 
 
 def test_the_text_is_stable() -> None:
