@@ -53,6 +53,9 @@ export PYTHONPATH={REPOSITORY}:{REPOSITORY}/infra
 exec {sys.executable} -u {REPOSITORY}/tests/standins/scripted_provider.py "$here/../../../machine" "$@"
 """
 
+PASSED = ("HOME", "LANG", "ENGINEHOUSE_CACHE", "ENGINEHOUSE_FORGET")
+"""What the CLI gets of our own environment, beside the PATH."""
+
 
 @dataclass(kw_only=True)
 class Project:
@@ -114,7 +117,7 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         return {
-            **{name: os.environ[name] for name in ("HOME", "LANG", "ENGINEHOUSE_CACHE") if name in os.environ},
+            **{name: os.environ[name] for name in PASSED if name in os.environ},
             "PATH": f"{self.pulumi.parent}:{os.environ['PATH']}",
             "PULUMI_HOME": str(self.folder / "home"),
             "PULUMI_BACKEND_URL": f"file://{self.root.resolve()}/.pulumi/state",

@@ -90,7 +90,8 @@ class ScriptedConverge:
         return Observed(inputs={**found["inputs"], **drift}, outputs=_outputs(part, machine, found), reasons=reasons)
 
     def destroy(self, part: Part, context: Context, *, machine_id: str | None = None) -> tuple[str, ...]:
-        self._follow("destroy", part, context, machine_id)
+        if "unreachable" in self._follow("destroy", part, context, machine_id):
+            raise Unreachable(f"{part.host} does not answer")
         with self._machine() as machine:
             machine["parts"].pop(_place(machine, part), None)
         return (f"the weights of {part.name} stay",) if "weights" in part.name else ()

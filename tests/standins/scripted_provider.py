@@ -5,13 +5,14 @@ scripted_provider.py FOLDER ENGINE_ADDRESS
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from pathlib import Path
 
 from enginehouse import converge
 from enginehouse.connectors import Connectors
-from enginehouse.provider.resources import Resources
+from enginehouse.provider.resources import FORGET, Resources
 from enginehouse.provider.server import EngineLog, serve
 from enginehouse.provider.status import listener
 from tests.standins.converge_script import ScriptedConverge
@@ -27,7 +28,9 @@ def main() -> None:
         uploads_from=Path(folder),
         cancelled=cancelled,
     )
-    serve(lambda: Resources(context, ScriptedConverge(Path(folder)), listen), cancelled.set, lambda: None)
+    forgets = os.environ.get(FORGET, "").split(",")
+    script = ScriptedConverge(Path(folder))
+    serve(lambda: Resources(context, script, listen, forgets=forgets), cancelled.set, lambda: None)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def resources(connectors: Connectors, cancelled: threading.Event, log: EngineLog
     """The resources of this run, on the real converge."""
     from enginehouse import converge
     from enginehouse.converge.owner import ADOPT
-    from enginehouse.provider.resources import Resources
+    from enginehouse.provider.resources import FORGET, Resources
     from enginehouse.provider.status import listener
 
     run = converge.Run(id=uuid.uuid4().hex[:12], who=f"{getpass.getuser()}@{platform.node()}", door="pulumi")
@@ -66,7 +66,8 @@ def resources(connectors: Connectors, cancelled: threading.Event, log: EngineLog
         uploads_from=project_folder(Path.cwd()) / STACKS,
         cancelled=cancelled,
     )
-    return Resources(context, converge, listen, takes_over=os.environ.get(ADOPT, ""))
+    forgets = os.environ.get(FORGET, "").replace(" ", "").split(",")
+    return Resources(context, converge, listen, takes_over=os.environ.get(ADOPT, ""), forgets=forgets)
 
 
 def project_folder(start: Path) -> Path:

@@ -13,7 +13,7 @@ Ids are `<stack>/<part>@<machine id>`: another machine behind the same address i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Protocol
 from uuid import uuid4
@@ -27,9 +27,11 @@ from enginehouse.errors import (
     CommandFailed,
     ConnectorError,
     ConvergeFailed,
+    DeadlineExceeded,
     EnginehouseError,
     LeaseHeld,
     Owned,
+    Unreachable,
     WrongMachine,
     explain,
 )
@@ -43,9 +45,15 @@ from enginehouse.render.symbols import Secret
 
 BESIDE = ("secrets", "machine_id", "owner", "needs", "generations")
 """Inputs that are no part's own; the text above says what they are for."""
+FORGET = "ENGINEHOUSE_FORGET"
+"""Names hosts, with commas between, that one run may let go of if they do not answer or are other machines now."""
 _HOST = "host"
 STOPPED_MIDWAY = (ConvergeFailed, CommandFailed, ConnectorError, Cancelled)
 """Errors that may leave something of the part on the machine, so that the part must stay in the state."""
+
+
+GONE = (Unreachable, DeadlineExceeded, WrongMachine)
+"""Errors that a machine gives which will never answer again."""
 
 
 class Verbs(Protocol):
@@ -99,16 +107,23 @@ class Unhealthy(Exception):
 class Resources:
     """All resources of one run; `listener` turns a URN into its listener. Methods block; many threads may call them.
 
-    `takes_over` is the stack that the run may take from another Pulumi state.
+    `takes_over` is the stack that the run may take from another Pulumi state, `forgets` the hosts it may let go of.
     """
 
     def __init__(
-        self, context: Context, verbs: Verbs, listener: Callable[[str], Listener], *, takes_over: str = ""
+        self,
+        context: Context,
+        verbs: Verbs,
+        listener: Callable[[str], Listener],
+        *,
+        takes_over: str = "",
+        forgets: Collection[str] = (),
     ) -> None:
         self._context = context
         self._verbs = verbs
         self._listener = listener
         self._takes_over = takes_over
+        self._forgets = forgets
 
     def check(self, kind: str, inputs: Mapping[str, Any]) -> tuple[Failure, ...]:
         """Whether the inputs are a part of that kind."""
@@ -141,7 +156,7 @@ class Resources:
         return State(id=_id(part, outputs["machine_id"]), inputs=inputs, outputs={**outputs, **_owner(kind, None)})
 
     def read(self, urn: str, kind: str, state: State) -> State | None:
-        """The resource as it is on its machine; None if it is not there.
+        """The resource as it is on its machine; None if it is not there, or if its machine is let go of.
 
         Raises `Unhealthy` with what is known if the machine can't be asked, if the part does not work, or if its
         creation never came to an end. Also if another machine answers: the way there is still that of the state, and
@@ -151,6 +166,8 @@ class Resources:
         try:
             seen = self._verbs.observe(part, self._looking(urn, kind, state), machine_id=state.machine_id)
         except (ConnectorError, CommandFailed, LeaseHeld, WrongMachine) as error:
+            if self._lets_go(urn, part, error):
+                return None
             raise Unhealthy(state, tuple(explain(error))) from error
         if state.generation is None and (seen is None or not seen.outputs):
             raise Unhealthy(state, ("its creation has not come to an end; the next `pulumi up` continues it",))
@@ -185,8 +202,23 @@ class Resources:
         """Take the part off its machine; what stays there on purpose is told."""
         context = self._with(urn, kind, state.inputs, state)
         part = as_part(kind, state.inputs)
-        for sentence in self._verbs.destroy(part, context, machine_id=state.machine_id):
+        try:
+            stays = self._verbs.destroy(part, context, machine_id=state.machine_id)
+        except GONE as error:
+            if self._lets_go(urn, part, error):
+                return
+            way = f"`{FORGET}={part.host} pulumi up -s {part.stack}` (or `destroy`) lets go of it"
+            raise EnginehouseError(f"{part.name} stays in the state; if {part.host} is lost for ever, {way}") from error
+        for sentence in stays:
             context.listen(Notice(part=part.name, text=sentence))
+
+    def _lets_go(self, urn: str, part: Part, error: Exception) -> bool:
+        """Whether the part leaves the state without its machine, which is told: whatever is there stays there."""
+        forgotten = part.host in self._forgets and isinstance(error, GONE)
+        if forgotten:
+            told = f"let go of {part.name}, which may still be on its machine: {error}"
+            self._listener(urn)(Notice(part=part.name, text=told))
+        return forgotten
 
     def _foretell(self, urn: str, kind: str, inputs: Mapping[str, Any], old: State | None) -> None:
         """Tell what `converge` would do. Of what is created in any case, only that it stands already or would fail."""

@@ -109,6 +109,7 @@ class World:
     folder: Path
     cancelled: threading.Event = field(default_factory=threading.Event)
     told: list[tuple[str, Event]] = field(default_factory=list)
+    forgets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.servicer = self.start()
@@ -125,7 +126,8 @@ class World:
         ready: Future[Resources] = Future()
         verbs = ScriptedConverge(self.folder)
         self.claims = verbs.claims
-        ready.set_result(Resources(context, verbs, lambda urn: lambda event: self.told.append((urn, event))))
+        listener = lambda urn: lambda event: self.told.append((urn, event))  # noqa: E731
+        ready.set_result(Resources(context, verbs, listener, forgets=self.forgets))
         return Servicer(ready, self.cancelled.set)
 
     def script(self, **parts: Mapping[str, Any]) -> None:
@@ -413,6 +415,47 @@ def test_delete_takes_the_part_away_and_tells_what_stays(world: World) -> None:
     world.delete(made, WEIGHTS)
     assert json.loads((world.folder / "machine.json").read_text())["parts"] == {}
     assert [event.text for _, event in world.told][-1] == "the weights of chat-weights-box stay"
+
+
+def test_a_machine_that_is_lost_keeps_its_parts_until_a_person_says_so(world: World) -> None:
+    """The refusal names the way; another host's name is none."""
+    made = world.create(HOST)
+    world.script(box={"unreachable": True})
+    world.forgets = ("bax",)
+    world.servicer = world.start()
+    with pytest.raises(Aborted) as refused:
+        world.delete(made, HOST)
+    assert "`ENGINEHOUSE_FORGET=box pulumi up -s box` (or `destroy`) lets go of it" in str(refused.value)
+    assert "box does not answer" in str(refused.value)
+    with pytest.raises(Aborted):
+        world.read(made, HOST)
+
+
+@pytest.mark.parametrize("lost", ["unreachable", "another"])
+def test_a_machine_that_is_let_go_of_leaves_the_state(world: World, lost: str) -> None:
+    """One that does not answer, and one behind whose address another answers now. It is told that something stays."""
+    made = world.create(HOST)
+    world.forgets = ("box",)
+    world.servicer = world.start()
+    if lost == "unreachable":
+        world.script(box={"unreachable": True})
+    else:
+        (world.folder / "machine.json").write_text(json.dumps({"id": "m-2", "parts": {}}))
+    assert world.read(made, HOST).id == ""
+    world.delete(made, HOST)
+    assert [event.text.partition(":")[0] for _, event in world.told[-2:]] == [
+        "let go of box, which may still be on its machine"
+    ] * 2
+
+
+def test_what_answers_is_removed_and_not_let_go_of(world: World) -> None:
+    """Twin: the same run, on a machine that is well after all."""
+    world.forgets = ("box",)
+    world.servicer = world.start()
+    made = world.create(HOST)
+    assert world.read(made, HOST).id == made.id
+    world.delete(made, HOST)
+    assert json.loads((world.folder / "machine.json").read_text())["parts"] == {}
 
 
 def test_cancel_ends_a_running_create_and_keeps_it_in_the_state(world: World) -> None:
