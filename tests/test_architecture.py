@@ -15,7 +15,7 @@ EFFECTS = MACHINES | {"time", "random", "rich", "threading"}
 PURE_CONVERGE = (
     "facts", "manifest", "owner", "signed", "standing", "journal", "places", "probe", "logs", "steps", "scripts",
     "programs", "wire", "completion", "hangs", "watch", "host", "packages", "unit", "weights", "replica",
-    "symptoms", "runners", "sides", "gateway", "endpoint",
+    "symptoms", "runners", "sides", "gateway", "endpoint", "certificates",
 )  # fmt: skip
 """What decides; the rest of converge does."""
 PURE = [

@@ -55,5 +55,8 @@ class Gateway(PartResource):
 class Endpoint(PartResource):
     """Proof from outside that the whole works."""
 
+    OUTPUTS = ("generation", "ca_certificate")
+    ca_certificate: pulumi.Output[str | None]
+    """PEM, with `tls: {mode: own_ca}`."""
     url: pulumi.Output[str]
     models: pulumi.Output[list[str]]

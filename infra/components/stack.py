@@ -10,7 +10,7 @@ from components.deployment import Deployment
 from components.machine import Machine
 from components.public_endpoint import PublicEndpoint
 from enginehouse.planner.needs import needs_of
-from enginehouse.planner.parts import Plan, ReplicaPart, Scope, WeightsPart
+from enginehouse.planner.parts import Plan, ReplicaPart, Scope, TlsMode, WeightsPart
 from enginehouse.spec.names import program_name, weights_name
 
 
@@ -33,13 +33,24 @@ def deploy(plan: Plan, secrets: Mapping[str, pulumi.Output[str]]) -> dict[str, p
         for gateway, endpoint in zip(plan.gateways, plan.endpoints, strict=True)
     }
     first = next(iter(public.values()))
+    authorities = {host: endpoint.ca_certificate for host, endpoint in public.items()}
     urls = {host: endpoint.url for host, endpoint in public.items()}
     return {
         **({"url": first.url} if plan.scope is Scope.SHARED else {"urls": urls}),
+        **(_authorities(plan.scope, authorities) if _makes_certificates(plan) else {}),
         "models": first.models,
         "key_names": [client.name for client in plan.endpoints[0].clients],
         "hosts": list(machines),
     }
+
+
+def _makes_certificates(plan: Plan) -> bool:
+    return any(gateway.tls and gateway.tls.mode is TlsMode.OWN_CA for gateway in plan.gateways)
+
+
+def _authorities(scope: Scope, made: Mapping[str, pulumi.Output[str | None]]) -> dict[str, pulumi.Input[Any]]:
+    """What clients have to trust: each machine is an authority of its own."""
+    return {"ca_certificate": next(iter(made.values()))} if scope is Scope.SHARED else {"ca_certificates": dict(made)}
 
 
 def _replicas_of(deployment: str, plan: Plan) -> tuple[ReplicaPart, ...]:

@@ -48,7 +48,7 @@ def configuration(part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]
     """
     places = Places.of(part, facts.state)
     symbols = {"state": facts.state, "part": places.part}
-    key = part.tls.private_key if part.tls else ""
+    key = (part.tls.private_key if part.tls else None) or ""
     fault = _key_fault(part, secrets[key]) if key in secrets else None
     known = {name: value for name, value in secrets.items() if not (fault and name == key)}
     try:

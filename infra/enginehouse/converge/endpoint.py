@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from enginehouse.converge.certificates import AUTHORITY
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.steps import Effect, Prove, Steps, WriteManifest
 from enginehouse.planner.parts import EndpointPart, ReplicaPart
@@ -30,15 +31,26 @@ def foreseen(part: EndpointPart, facts: Facts, secrets: Mapping[str, Secret]) ->
     return _proof(part, facts, {})
 
 
-def without_drained(part: EndpointPart, facts: Facts) -> EndpointPart:
-    """The endpoint as far as it can answer: without the models whose replicas are all drained."""
+def as_it_is(part: EndpointPart, facts: Facts) -> EndpointPart:
+    """The endpoint as its machine lets it be asked.
+
+    Without the models whose replicas are all drained, and with the certificate of the authority that is there.
+    """
     answers = _models(facts, drained=False)
     silent = _models(facts, drained=True) - answers
-    return replace(part, models=tuple(model for model in part.models if model not in silent))
+    there = replace(part, models=tuple(model for model in part.models if model not in silent))
+    if part.seal is None or part.seal.anchor is not None:
+        return there
+    return replace(there, seal=replace(part.seal, anchor=authority(facts)))
+
+
+def authority(facts: Facts) -> str:
+    """The certificate of the stack's own authority, PEM; empty if it has none."""
+    return facts.texts.get(AUTHORITY, "")
 
 
 def _proof(part: EndpointPart, facts: Facts, seen: Mapping[str, int]) -> Steps:
-    proof = Prove(title="asking the endpoint as a client would", part=without_drained(part, facts))
+    proof = Prove(title="asking the endpoint as a client would", part=as_it_is(part, facts))
     return Steps(
         activate=(proof, WriteManifest(title="recording the proof", seen=seen)),
         effect=Effect.PROOF,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 
+import enginehouse.converge.certificates as certificates
 import enginehouse.converge.scripts as scripts
 from enginehouse.converge.configuration import configuration, shown
 from enginehouse.converge.facts import Facts, Tool
@@ -62,7 +63,8 @@ def steps(part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]) -> Ste
     """What makes this configuration the one that is served. Raises `ConvergeFailed` if a port is somebody else's."""
     gateway = _Gateway(part, facts, secrets)
     stage = tuple(_stage(gateway))
-    activate = (*_activate(gateway), *_traffic(gateway), *_leftovers(gateway))
+    renewal = certificates.keep(part, gateway.places, facts, gateway.wrong)
+    activate = (*_activate(gateway), *renewal, *_traffic(gateway), *_leftovers(gateway))
     effect, reason = _meaning(gateway, stage, activate)
     if not stage and not activate and facts.manifest and facts.manifest.records(part):
         return Steps(reason=f"configuration {gateway.id} is served")
@@ -118,10 +120,13 @@ def _of_hung(row: ServerRow | None) -> ServerState:
 
 def leave(part: GatewayPart, facts: Facts) -> tuple[Step, ...]:
     """Stop what runs of the part; the folder is removed by the caller."""
-    file = Places.of(part, facts.state).program_file(part.name)
+    places = Places.of(part, facts.state)
+    file = places.program_file(part.name)
+    renewal = (certificates.leave(places),) if certificates.is_made(part) or certificates.runs_on(part, facts) else ()
     if facts.supervisor:
-        return (StopProgram(title="stopping the gateway", program=part.name, file=file),)
-    return (*end_orphans(part, facts), Sh(title="forgetting the gateway", script=scripts.remove(file)))
+        return (*renewal, StopProgram(title="stopping the gateway", program=part.name, file=file))
+    files = (file, *(step.file for step in renewal))
+    return (*end_orphans(part, facts), Sh(title="forgetting the gateway", script=scripts.remove(*files)))
 
 
 def differences(part: GatewayPart, facts: Facts) -> dict[str, object]:
@@ -136,6 +141,7 @@ def differences(part: GatewayPart, facts: Facts) -> dict[str, object]:
         drift["current"] = "points to another configuration"
     if not _saved(facts):
         drift["server states"] = "not saved for the next start"
+    drift |= certificates.differences(part, facts)
     return {DRIFT: drift} if drift else {}
 
 
@@ -155,7 +161,9 @@ class _Gateway:
         self.start = self._start_script(symbols)
         self.program_file = self._program_file()
         self.metrics_port = self._metrics_port()
-        self.files = (*self.served, self.start, self.metrics_port, self.program_file)
+        self.certificates = certificates.program(part, self.places)
+        self.certificate_fault = certificates.fault(part, facts)
+        self.files = (*self.served, self.start, self.metrics_port, *self.certificates, self.program_file)
         self.wrong = wrong_files(self.files, facts.files)
         self.check = tuple(fill(word, symbols, {}) for word in commands.check(self.tool.path))
 
@@ -175,7 +183,8 @@ class _Gateway:
 
     def switches(self) -> bool:
         """Whether HAProxy starts, or starts to serve another configuration than before."""
-        return not self.running or bool(self.changed() - {OnChange.NONE}) or not self.is_current()
+        changes = bool(self.changed() - {OnChange.NONE}) or bool(self.certificate_fault)
+        return not self.running or changes or not self.is_current()
 
     def is_current(self) -> bool:
         return self.facts.texts.get("current", "").strip() == f"releases/{self.release}"
@@ -214,7 +223,8 @@ def _stage(gateway: _Gateway) -> Iterator[Step]:
     Where statistics are found: until then probes ask the HAProxy that serves. The supervisor's file, while nothing
     runs: supervisord reads none of its programs again while the folder of one's log is missing.
     """
-    later = {gateway.metrics_port} if gateway.switches() else set()
+    yield from certificates.make(gateway.part, gateway.places, gateway.facts)
+    later = {*([gateway.metrics_port] if gateway.switches() else []), *gateway.certificates[-1:]}
     if not gateway.running:
         later.add(gateway.program_file)
     if files := tuple(file for file in gateway.wrong if file not in later):

@@ -58,7 +58,8 @@ def _gateway_outputs(part: GatewayPart, manifest: Manifest, facts: Facts) -> Map
 
 
 def _endpoint_outputs(part: EndpointPart, manifest: Manifest, facts: Facts) -> Mapping[str, object]:
-    return {"url": part.url, "models": list(part.names), "key_names": [client.name for client in part.clients]}
+    made = {"ca_certificate": endpoint.authority(facts)} if part.seal and part.seal.anchor is None else {}
+    return {"url": part.url, "models": list(part.names), "key_names": [client.name for client in part.clients], **made}
 
 
 def _nothing(part: Part, facts: Facts) -> tuple[str, ...]:
@@ -79,7 +80,7 @@ def _endpoint_complaints(
     """No key is sent while our gateway does not run: somebody else may listen on its port."""
     if not any(process.program.endswith(f"/{GATEWAY}") for process in facts.processes):
         return ("the gateway does not run",)
-    return proof.look(endpoint.without_drained(part, facts), connector, secrets)
+    return proof.look(endpoint.as_it_is(part, facts), connector, secrets)
 
 
 KINDS: Mapping[type[Part], Kind] = {

@@ -20,6 +20,7 @@ PACKAGES: Mapping[str, str] = {
     "curl": "curl",
     "socat": "socat",
     "flock": "util-linux",
+    "openssl": "openssl",
 }
 """Program to package, the same names in Debian 10 to 13 and Ubuntu 20.04 to 24.04."""
 INSTALL_S = 1800.0

@@ -13,6 +13,8 @@ SUPERVISOR = "supervisor"
 GATEWAY = "gateway"
 WATCHDOG = "watchdog"
 """The watchdog's program, and its mark."""
+CERTIFICATES = "certificates"
+"""The program that renews a gateway's certificate, and its mark."""
 SAVED_SERVERS = "run/servers.state"
 """In a gateway's folder."""
 NOTICES = "notices"
@@ -101,6 +103,11 @@ class Places:
     def owner(self) -> str:
         """Whose the stack is."""
         return f"{self.stack_folder}/owner.json"
+
+    @property
+    def authority(self) -> str:
+        """The folder of the stack's own certificate authority; no part is called like it."""
+        return f"{self.stack_folder}/own_ca"
 
     @property
     def journal(self) -> str:

@@ -9,7 +9,15 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from enginehouse.converge.places import Places, admin_socket, metrics_port_file, saved_servers, side_program
+import enginehouse.converge.certificates as certificates
+from enginehouse.converge.places import (
+    CERTIFICATES,
+    Places,
+    admin_socket,
+    metrics_port_file,
+    saved_servers,
+    side_program,
+)
 from enginehouse.converge.weights import program_folder, record_of
 from enginehouse.engines import engines
 from enginehouse.inventory.gpus import PATIENCE_S
@@ -19,7 +27,7 @@ from enginehouse.render.templates import render
 
 STATE = '"$state"'
 """The state folder in a script that has found it."""
-VERSION_ARGS: Mapping[str, tuple[str, ...]] = {"haproxy": ("-v",)}
+VERSION_ARGS: Mapping[str, tuple[str, ...]] = {"haproxy": ("-v",), "openssl": ("version",)}
 """How a program is asked for its version, where it is not `--version`."""
 
 
@@ -149,9 +157,11 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
 
 def _gateway(part: GatewayPart) -> Iterator[str]:
     places = _places(part)
-    yield f"files_below {places.part} {places.program_file(part.name)}"
+    more = (places.program_file(CERTIFICATES),) if certificates.is_made(part) else ()
+    yield f"files_below {' '.join((places.part, places.program_file(part.name), *more))}"
     yield "listeners"
     yield f"gateway_stats {metrics_port_file(places)}"
+    yield from certificates.probe(part, places)
     yield f"key current; readlink {places.part}/current 2>/dev/null"
     yield f"[ ! -S {admin_socket(places)} ] || yes socket"
     yield f"[ ! -s {saved_servers(places)} ] || yes saved"
@@ -163,6 +173,8 @@ def _gateway(part: GatewayPart) -> Iterator[str]:
 
 def _endpoint(part: EndpointPart) -> Iterator[str]:
     places = _places(part)
+    if part.seal and part.seal.anchor is None:
+        yield f"text_of {certificates.AUTHORITY} {places.authority}/ca.pem"
     for name in part.behind:
         yield from _of_other(places, name)
 

@@ -87,7 +87,7 @@ def _checks(
 
 def shown_by(part: EndpointPart) -> Shown | None:
     """The certificate that a client has to see before it sends a key; None without TLS."""
-    return Shown(hostname=part.seal.hostname, anchor=part.seal.anchor) if part.seal else None
+    return Shown(hostname=part.seal.hostname, anchor=part.seal.anchor or "") if part.seal else None
 
 
 def _keys(part: EndpointPart, secrets: Mapping[str, Secret]) -> Mapping[str, Secret | None]:

@@ -25,6 +25,7 @@ PUBLIC_CLIENT = "public"
 
 SECRET_MODE = 0o600
 CERTIFICATE = "certificate.pem"
+MADE = "@{part}/tls/server.pem"
 PRIVATE_KEY = f"{CERTIFICATE}.key"
 """Where HAProxy looks for it if it is not beside the certificate (manual 2.6, `ssl-load-extra-files`)."""
 
@@ -35,7 +36,7 @@ def files(part: GatewayPart, *, chain: str = "") -> tuple[File, ...]:
     `chain` is the certificate that it is given, in PEM, with those that lead to its root. The order of clients and
     backends in a stack file is in none of the files, so that a reordering is no change.
     """
-    return (*_common(part), *(_certificate(part.tls, chain) if part.tls else ()))
+    return (*_common(part), *(_certificate(part.tls, chain) if part.tls and part.tls.private_key else ()))
 
 
 def _common(part: GatewayPart) -> tuple[File, ...]:
@@ -56,12 +57,17 @@ def _certificate(tls: Tls, chain: str) -> tuple[File, ...]:
     return _file(CERTIFICATE, literal(chain)), _file(PRIVATE_KEY, key, mode=SECRET_MODE)
 
 
+def _shown(tls: Tls) -> str:
+    """The file that HAProxy reads: one of the release, or the one that the machine makes, which lives longer."""
+    return CERTIFICATE if tls.private_key else MADE
+
+
 def _config(part: GatewayPart) -> str:
     size = sizes(part)
     return render(
         "haproxy/haproxy.cfg.j2",
         bind=host_and_port(part.address, part.port),
-        certificate=CERTIFICATE if part.tls else None,
+        certificate=_shown(part.tls) if part.tls else None,
         metrics_bind=host_and_port("127.0.0.1", part.metrics_port),
         client=PUBLIC_CLIENT if part.public else None,
         only_backend=part.backends[0].name if len(part.backends) == 1 else None,

@@ -61,6 +61,7 @@ class TlsMode(StrEnum):
 
     NONE = "none"
     FILES = "files"
+    OWN_CA = "own_ca"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,15 +262,17 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """How a gateway proves whose it is; its files hold the certificate."""
+    """How a gateway proves whose it is, by a certificate among its files or by one that is made on its machine."""
 
     mode: TlsMode
-    certificate: str
-    """SHA-256 of the first certificate, so that a diff tells of another one in a line."""
-    ends: str
-    """When that ends, ISO 8601 in UTC."""
-    private_key: str
-    """The name of the secret."""
+    certificate: str | None = None
+    """`files`: SHA-256 of the first certificate, so that a diff tells of another one in a line."""
+    ends: str | None = None
+    """`files`: when that ends, ISO 8601 in UTC."""
+    private_key: str | None = None
+    """`files`: the name of the secret."""
+    names: tuple[str, ...] = ()
+    """`own_ca`: what the certificate is for, such as `DNS:llm.example`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,8 +300,8 @@ class Seal:
     """Where the machine itself reaches it: host and port."""
     hostname: str
     """The name or address that the certificate has to be for."""
-    anchor: str
-    """PEM of the certificate that the one shown has to lead to."""
+    anchor: str | None
+    """PEM of the certificate that the one shown has to lead to. None: of the stack's own authority, on the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,7 +355,7 @@ class Plan:
 
     def private_keys(self) -> tuple[str, ...]:
         """Names of the secrets that are private keys in PEM, sorted."""
-        return tuple(sorted({gateway.tls.private_key for gateway in self.gateways if gateway.tls}))
+        return tuple(sorted({key for gateway in self.gateways if gateway.tls and (key := gateway.tls.private_key)}))
 
     def secrets(self) -> tuple[str, ...]:
         """Names of all secrets the plan mentions, sorted."""

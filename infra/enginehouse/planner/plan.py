@@ -27,6 +27,7 @@ from enginehouse.planner.parts import (
     Share,
     Side,
     Ssh,
+    TlsMode,
     WeightsPart,
 )
 from enginehouse.planner.tls import chain_of, listens_on, seal_of, tls_of, url_of
@@ -43,6 +44,9 @@ Debian 12's, curl 7.64 Debian 10's, flock (util-linux) 2.34 Ubuntu 20.04's."""
 
 SSH_TOOLS: Mapping[str, str] = {"socat": "1.7"}
 """Needed beside them on a machine reached over SSH, to get to unix sockets there; 1.7.4 is Debian 12's."""
+
+OWN_CA_TOOLS: Mapping[str, str] = {"openssl": "1.1.1"}
+"""Needed where a gateway's certificate is made; 1.1.1 is Debian 10's, and older ones get no more repairs."""
 
 
 def plan(spec: Spec, lock: Lock) -> Plan:
@@ -91,7 +95,8 @@ def _site(spec: Spec, host: Host, ports: HostPorts) -> _Site:
 
 def _host(spec: Spec, host: Host) -> HostPart:
     connection = _connection(spec, host)
-    tools = {**REQUIRED_TOOLS, **(SSH_TOOLS if connection.ssh else {})}
+    own_ca = spec.endpoint.tls.mode is TlsMode.OWN_CA and host.group == spec.endpoint.runs_on
+    tools = {**REQUIRED_TOOLS, **(SSH_TOOLS if connection.ssh else {}), **(OWN_CA_TOOLS if own_ca else {})}
     declared = spec.machines[host.group].gpus
     return HostPart(
         name=host.name,

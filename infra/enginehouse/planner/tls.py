@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from enginehouse.planner.addresses import host_and_port
-from enginehouse.planner.parts import GatewayPart, Seal, Tls
+from enginehouse.planner.parts import GatewayPart, Seal, Tls, TlsMode
 from enginehouse.spec.model import Endpoint
 
 EVERYWHERE = "0.0.0.0"
@@ -25,6 +25,10 @@ def chain_of(endpoint: Endpoint) -> str:
 def tls_of(endpoint: Endpoint) -> Tls | None:
     """None for plain HTTP."""
     tls = endpoint.tls
+    if tls.mode is TlsMode.OWN_CA:
+        listen = () if listens_on(endpoint) in _LOOPBACK else (listens_on(endpoint),)
+        names = dict.fromkeys((endpoint.hostname, *listen, *tls.names))
+        return Tls(mode=tls.mode, names=tuple(map(_alternative, names)))
     if tls.given is None or tls.private_key is None:
         return None
     return Tls(mode=tls.mode, certificate=tls.given.sha256, ends=tls.given.ends, private_key=tls.private_key.secret)
@@ -32,10 +36,10 @@ def tls_of(endpoint: Endpoint) -> Tls | None:
 
 def seal_of(endpoint: Endpoint, gateway: GatewayPart) -> Seal | None:
     """What a client is sure of; None for plain HTTP."""
-    if endpoint.tls.given is None:
+    if gateway.tls is None:
         return None
     at = host_and_port(_LOOPBACK.get(gateway.address, gateway.address), gateway.port)
-    return Seal(at=at, hostname=endpoint.hostname, anchor=endpoint.tls.given.anchor)
+    return Seal(at=at, hostname=endpoint.hostname, anchor=endpoint.tls.given.anchor if endpoint.tls.given else None)
 
 
 def url_of(endpoint: Endpoint, gateway: GatewayPart) -> str:
@@ -44,9 +48,18 @@ def url_of(endpoint: Endpoint, gateway: GatewayPart) -> str:
     return f"https://{host_and_port(endpoint.hostname, gateway.port)}"
 
 
+def _alternative(name: str) -> str:
+    """As openssl writes it in a subjectAltName."""
+    return f"IP:{name}" if _is_address(name) else f"DNS:{name}"
+
+
 def _is_of_machine(hostname: str) -> bool:
+    return hostname == "localhost" or _is_address(hostname)
+
+
+def _is_address(name: str) -> bool:
     try:
-        ipaddress.ip_address(hostname)
+        ipaddress.ip_address(name)
     except ValueError:
-        return hostname == "localhost"
+        return False
     return True

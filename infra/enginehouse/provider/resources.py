@@ -286,7 +286,7 @@ def _failures(kind: str, inputs: Mapping[str, Any]) -> Iterator[Failure]:
 
 def _secretless(part: GatewayPart | EndpointPart, inputs: Mapping[str, Any]) -> Iterator[Failure]:
     known = inputs.get("secrets", {})
-    if isinstance(part, GatewayPart) and part.tls and part.tls.private_key not in known:
+    if isinstance(part, GatewayPart) and part.tls and part.tls.private_key and part.tls.private_key not in known:
         reason = f"the secret {part.tls.private_key!r} has no value"
         yield Failure(property=path_text(("tls", "private_key")), reason=reason)
     for client in part.clients:
@@ -301,7 +301,8 @@ def _derivable(part: Part) -> dict[str, Any]:
     if isinstance(part, ReplicaPart | GatewayPart):
         return {"release": release_id(part)}
     if isinstance(part, EndpointPart):
-        return {"url": part.url, "models": list(part.names)}
+        made = {"ca_certificate": UNKNOWN} if part.seal and part.seal.anchor is None else {}
+        return {"url": part.url, "models": list(part.names), **made}
     return {}
 
 

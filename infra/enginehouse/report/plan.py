@@ -21,6 +21,7 @@ from enginehouse.planner.parts import (
     Plan,
     ReplicaPart,
     Route,
+    Tls,
     WeightsPart,
 )
 from enginehouse.report.lines import Line, Style, line, piece
@@ -147,8 +148,7 @@ def _replica(part: ReplicaPart) -> Iterator[Entry]:
 def _gateway(part: GatewayPart) -> Iterator[Entry]:
     yield "listens on", host_and_port(part.address, part.port)
     if part.tls:
-        yield "certificate", f"sha256 {part.tls.certificate[:SHORT]}, ends {part.tls.ends[:10]}"
-        yield "private key", f"secret {part.tls.private_key}"
+        yield from _tls(part.tls)
     yield "metrics", f"127.0.0.1:{part.metrics_port}"
     yield from _listed("clients", _clients(part.clients, part.public))
     yield from _listed("routes", (_route(route) for route in part.routes))
@@ -157,6 +157,14 @@ def _gateway(part: GatewayPart) -> Iterator[Entry]:
     yield "limits", f"queue {limits.queue_s} s, first token {limits.first_token_s} s, silence {limits.total_s} s"
     yield from _files(part.files)
     yield "restart", f"digest {restart_digest(part)[:SHORT]}"
+
+
+def _tls(tls: Tls) -> Iterator[Entry]:
+    if tls.certificate and tls.ends:
+        yield "certificate", f"sha256 {tls.certificate[:SHORT]}, ends {tls.ends[:10]}"
+        yield "private key", f"secret {tls.private_key}"
+    else:
+        yield "certificate", f"made and renewed on the machine, for {', '.join(tls.names)}"
 
 
 def _endpoint(part: EndpointPart) -> Iterator[Entry]:

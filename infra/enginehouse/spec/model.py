@@ -164,7 +164,9 @@ class Tls:
     """How the endpoint is protected on the way to it."""
 
     mode: TlsMode = key(
-        "`none`: plain HTTP, only on a loopback address. `files`: HTTPS with a certificate of yours.",
+        "`none`: plain HTTP, only on a loopback address. `files`: HTTPS with a certificate of yours. "
+        "`own_ca`: HTTPS with a certificate that the machine makes and renews by itself, under an authority of the "
+        "stack's own.",
         example="files",
         default=TlsMode.NONE,
     )
@@ -176,6 +178,12 @@ class Tls:
     )
     private_key: SecretName | None = key(
         "With `files`: its private key, PEM without a passphrase.", example={"secret": "tls-key"}, default=None
+    )
+    names: tuple[str, ...] = key(
+        "With `own_ca`: further names and addresses that the certificate is for, beside `hostname` and `listen`.",
+        example=["localhost", "10.9.0.11"],
+        default=(),
+        maxItems=64,
     )
     given: Certificate | None = None  # what the file holds, once it is read
 

@@ -123,8 +123,8 @@ def _property(field: Field[Any], kind: Any) -> dict[str, Any]:
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Without keys that are left out."""
-    return {name: value for name, value in values.items() if value is not None}
+    """Without keys that are left out, and lists that are empty."""
+    return {name: value for name, value in values.items() if value not in (None, ())}
 
 
 def _type(kind: Any, bounds: Mapping[str, Any]) -> dict[str, Any]:

@@ -119,7 +119,9 @@ def _check_keys(stack: str, ways: Sequence[Way], context: Context) -> None:
 
 def _names(part: Part | None) -> set[str]:
     clients = part.clients if isinstance(part, GatewayPart | EndpointPart) else ()
-    private_keys = {part.tls.private_key} if isinstance(part, GatewayPart) and part.tls else set()
+    private_keys = (
+        {part.tls.private_key} if isinstance(part, GatewayPart) and part.tls and part.tls.private_key else set()
+    )
     return {name for client in clients for name in client.secrets} | private_keys
 
 

@@ -10,6 +10,8 @@ from datetime import timedelta
 from enginehouse.connectors.base import Connector
 from enginehouse.converge import Context, Observed, as_inputs, observe
 from enginehouse.converge.ask import ask
+from enginehouse.converge.endpoint import as_it_is
+from enginehouse.converge.look import look
 from enginehouse.converge.proof import shown_by
 from enginehouse.errors import EnginehouseError, Unreachable, explain
 from enginehouse.planner.addresses import host_and_port
@@ -67,7 +69,10 @@ def _state(part: Part, observed: Observed, differs: bool) -> State:
 def _endpoint(part: EndpointPart, context: Context) -> PartStatus:
     """What can be seen without a key: it answers, is ready, and refuses whoever has none."""
     try:
-        wrong = tuple(_answers(part, context.connectors.connect(part)))
+        connector = context.connectors.connect(part)
+        if part.seal and part.seal.anchor is None:
+            part = as_it_is(part, look(part, connector))
+        wrong = tuple(_answers(part, connector))
     except Unreachable as error:
         return _status(part, State.MISSING, str(error))
     return _status(part, State.UNHEALTHY if wrong else State.SERVING, *wrong)

@@ -26,7 +26,7 @@ def check(spec: Spec, _: Source) -> Iterator[Problem]:
         yield _bad_hostname(f"{shown(hostname)} is not an address", f"{_FORM}; the port has a key of its own")
     elif without_tls and not _is_loopback(hostname):
         yield _tls_needed(("endpoint", "hostname"), hostname)
-    elif not without_tls and not _can_be_called(hostname):
+    elif not without_tls and not can_be_called(hostname):
         yield _bad_hostname(
             f"{shown(hostname)} is no name or address that clients could call",
             "write what stands in the certificate; where the gateway listens is said by `listen`",
@@ -40,6 +40,12 @@ def check(spec: Spec, _: Source) -> Iterator[Problem]:
         )
     elif listen is not None and without_tls and not _is_loopback(listen):
         yield _tls_needed(("endpoint", "listen"), listen)
+
+
+def can_be_called(hostname: str) -> bool:
+    """Whether it is a name or an address that a certificate may be for."""
+    address = _address(hostname)
+    return not address.is_unspecified if address else bool(_NAME.fullmatch(hostname))
 
 
 def _bad_hostname(summary: str, hint: str) -> Problem:
@@ -61,11 +67,6 @@ def _tls_needed(path: KeyPath, address: str) -> Problem:
 
 def _has_port(hostname: str) -> bool:
     return hostname.count(":") == 1
-
-
-def _can_be_called(hostname: str) -> bool:
-    address = _address(hostname)
-    return not address.is_unspecified if address else bool(_NAME.fullmatch(hostname))
 
 
 def _is_loopback(hostname: str) -> bool:

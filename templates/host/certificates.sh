@@ -1,0 +1,101 @@
+# The stack's own authority, and the certificate that it issues to the gateway. Private keys are made here and stay here.
+# Callers set: stack, authority (its folder), home (the gateway's), names (as in a subjectAltName).
+# Needs: POSIX sh, coreutils, sed, flock, openssl 1.1.1.
+AUTHORITY_DAYS=3650
+DAYS=90
+RENEW_DAYS=30 # of life left: a month in which a machine may be off and a person may look
+
+certificate_fault() { # why the certificate has to be made anew; nothing while it is good
+    authority_fault || server_fault || :
+}
+
+authority_fault() { # fails if there is none
+    if [ ! -s "$authority/ca.pem" ] || [ ! -s "$authority/ca.key" ]; then
+        echo "the stack has no authority"
+    elif ! is_private "$authority/ca.key"; then
+        echo "others may read the authority's private key"
+    elif ! fits "$authority/ca.pem" "$authority/ca.key"; then
+        echo "the authority's certificate and private key are not a pair"
+    elif ! openssl x509 -in "$authority/ca.pem" -noout -checkend 0 >/dev/null 2>&1; then
+        echo "the stack's authority has ended"
+    else
+        return 1
+    fi
+}
+
+server_fault() { # fails if there is none
+    made=
+    if [ ! -s "$home/tls/server.pem" ]; then
+        echo "the endpoint has no certificate"
+    elif ! is_private "$home/tls/server.pem"; then
+        echo "others may read the endpoint's private key"
+    elif ! read -r made <"$home/tls/server.pem" || [ "$made" != "$names" ]; then
+        echo "the endpoint's certificate is for other names"
+    elif ! fits "$home/tls/server.pem" "$home/tls/server.pem"; then
+        echo "the endpoint's certificate and private key are not a pair"
+    elif ! openssl verify -CAfile "$authority/ca.pem" "$home/tls/server.pem" >/dev/null 2>&1; then
+        echo "the endpoint's certificate is not good under the stack's authority"
+    elif ! openssl x509 -in "$home/tls/server.pem" -noout -checkend $((RENEW_DAYS * 86400)) >/dev/null 2>&1; then
+        echo "the endpoint's certificate ends within $RENEW_DAYS days"
+    else
+        return 1
+    fi
+}
+
+is_private() { # FILE
+    case $(stat -c %a "$1") in *00) ;; *) return 1 ;; esac
+}
+
+fits() { # CERTIFICATE PRIVATE_KEY
+    public=$(openssl x509 -in "$1" -noout -pubkey 2>/dev/null) && [ -n "$public" ] &&
+        [ "$public" = "$(openssl pkey -in "$2" -pubout 2>/dev/null)" ]
+}
+
+make_certificate() { # what has to be made anew, one at a time
+    mkdir -p "$authority" "$home/tls"
+    chmod 700 "$authority" "$home/tls"
+    (
+        flock 8
+        if authority_fault >/dev/null; then make_authority; fi && if server_fault >/dev/null; then make_server; fi
+    ) 8>"$authority/lock"
+}
+
+make_authority() { # whose name tells it from one before: clients then say that they don't know it
+    new_key "$authority/ca.key.new" &&
+        openssl req -new -x509 -sha256 -days $AUTHORITY_DAYS -key "$authority/ca.key.new" -out "$authority/ca.pem.new" \
+            -subj "/O=Enginehouse/CN=$stack $(openssl rand -hex 4)" -config /dev/stdin <<EOT &&
+[req]
+distinguished_name = subject
+x509_extensions = authority
+[subject]
+[authority]
+basicConstraints = critical, CA:TRUE, pathlen:0
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+EOT
+        mv -f "$authority/ca.key.new" "$authority/ca.key" && mv -f "$authority/ca.pem.new" "$authority/ca.pem"
+}
+
+make_server() { # one file, so that HAProxy never reads one half of a pair
+    new=$home/tls/server.pem.new
+    cat >"$new.extensions" <<EOT
+basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature
+extendedKeyUsage = serverAuth
+subjectAltName = $names
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+EOT
+    new_key "$new.key" &&
+        printf '[req]\ndistinguished_name = subject\n[subject]\n' |
+        openssl req -new -sha256 -key "$new.key" -subj "/O=Enginehouse" -config /dev/stdin -out "$new.request" &&
+        openssl x509 -req -sha256 -days $DAYS -in "$new.request" -CA "$authority/ca.pem" -CAkey "$authority/ca.key" \
+            -set_serial "0x$(openssl rand -hex 16)" -extfile "$new.extensions" -out "$new.certificate" 2>/dev/null &&
+        { echo "$names" && cat "$new.certificate" "$new.key"; } >"$new" &&
+        mv -f "$new" "$home/tls/server.pem" &&
+        rm -f "$new".*
+}
+
+new_key() { # FILE
+    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1" 2>/dev/null
+}

@@ -1,0 +1,191 @@
+"""A stack that is its own authority: the certificate is made, renewed and mended on the machine, and its keys stay."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from enginehouse.converge import foresee
+from enginehouse.converge.steps import Effect
+from enginehouse.planner.codec import to_plain
+from tests.converge.harness import World
+from tests.converge.load import load, wait_for_answers
+
+HOSTNAME = "llm.example"
+TLS = {"mode": "own_ca", "names": ["127.0.0.1"]}
+
+
+@pytest.fixture
+def sealed(shared: World) -> World:
+    """A stack that is up with a certificate of its own, whatever the test before did to it."""
+    shared.reset()
+    shared.settings["endpoint"] = {"hostname": HOSTNAME, "tls": TLS}
+    shared.up()
+    trust(shared)
+    shared.events.clear()
+    return shared
+
+
+def trust(world: World) -> str:
+    """As a client is told to, by the output of the stack; nothing else."""
+    authority: str = world.converge(world.plan().endpoints[0])["ca_certificate"]
+    world.trusted = ssl.create_default_context(cadata=authority)
+    return authority
+
+
+def shown(world: World) -> bytes:
+    """The certificate that a client gets, once it has verified it, with the name in its hello."""
+    assert world.trusted
+    plain = socket.create_connection(("127.0.0.1", world.port), timeout=10)
+    with plain, world.trusted.wrap_socket(plain, server_hostname=HOSTNAME) as connection:
+        found = connection.getpeercert(binary_form=True)
+    assert found is not None
+    return found
+
+
+def authority(world: World) -> Path:
+    return world.place("own_ca", "ca.pem")
+
+
+def certificate(world: World) -> Path:
+    return world.place("gateway-box", "tls", "server.pem")
+
+
+def test_clients_need_the_authority_alone(sealed: World) -> None:
+    """It is an output; the next `up` finds nothing to do."""
+    assert sealed.ask()[0] == 200
+    assert trust(sealed) == authority(sealed).read_text()
+    before = sealed.snapshot()
+    sealed.up()
+    assert sealed.snapshot() == before
+
+
+def test_the_authority_survives_its_gateway(sealed: World) -> None:
+    """A gateway that is destroyed and brought again shows another certificate that the same clients accept."""
+    before = authority(sealed).read_text(), shown(sealed)
+    sealed.destroy(sealed.gateway())
+    assert not certificate(sealed).exists()
+    assert "gateway-box/certificates" not in sealed.processes().values()
+    sealed.up()
+    assert authority(sealed).read_text() == before[0]
+    assert shown(sealed) != before[1]
+
+
+def test_a_certificate_that_ends_soon_is_renewed_by_the_machine(sealed: World) -> None:
+    """Under load, without a run, a reload or a failed request; the journal tells of it."""
+    before = shown(sealed)
+    with load(sealed) as count:
+        wait_for_answers(count, 4)
+        reissue(sealed, days=29)
+        sealed.kill("gateway-box/certificates")  # it looks at once when it is started again
+        sealed.wait_until(lambda: shown(sealed) != before)
+        wait_for_answers(count, 4)
+    assert count.failed == []
+    assert "ends within 30 days" in sealed.journal("renewed")[-1].text
+    assert foresee(sealed.gateway(), sealed.context()).effect is Effect.NOTHING
+
+
+def test_one_that_lasts_is_left_alone(sealed: World) -> None:
+    """Twin: the same with two days more is shown as it is, so it was looked at."""
+    reissue(sealed, days=31)
+    before = certificate(sealed).read_text()
+    made = ssl.PEM_cert_to_DER_cert(before[before.index("-----BEGIN") : before.index("-----BEGIN PRIVATE")])
+    sealed.kill("gateway-box/certificates")
+    sealed.wait_until(lambda: shown(sealed) == made)
+    assert foresee(sealed.gateway(), sealed.context()).effect is Effect.NOTHING
+    assert certificate(sealed).read_text() == before
+
+
+DAMAGES: dict[str, tuple[Callable[[World], object], str]] = {
+    "the certificate is gone": (lambda world: certificate(world).unlink(), "has no certificate"),
+    "the certificate is cut off": (lambda world: cut(certificate(world)), "not a pair"),
+    "others may read the key": (lambda world: certificate(world).chmod(0o644), "others may read"),
+    "the authority is gone": (lambda world: shutil.rmtree(authority(world).parent), "has no authority"),
+    "its key is another": (lambda world: new_key(world.place("own_ca", "ca.key")), "authority's certificate and"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_what_was_altered_on_the_machine_is_found_and_healed(sealed: World, name: str) -> None:
+    """By a preview, in words, and by the next `up`, whose reload shows what was made anew."""
+    damage, words = DAMAGES[name]
+    sealed.supervisor().stop("certificates")  # else it would be quicker
+    damage(sealed)
+    observed = sealed.observe(sealed.gateway())
+    assert observed is not None
+    assert words in observed.inputs["drift"]["certificate"]
+    assert observed.inputs["drift"]["renewal of the certificate"] == "does not run"
+    assert foresee(sealed.gateway(), sealed.context()).effect is Effect.RELOAD
+    sealed.up()
+    trust(sealed)
+    assert sealed.ask()[0] == 200
+    assert foresee(sealed.gateway(), sealed.context()).effect is Effect.NOTHING
+
+
+def test_another_name_is_another_certificate_of_the_same_authority(sealed: World) -> None:
+    """Clients go on with what they have."""
+    before = authority(sealed).read_text()
+    sealed.settings["endpoint"] = {"hostname": "other.example", "tls": TLS}
+    sealed.up()
+    assert authority(sealed).read_text() == before
+    assert sealed.ask()[0] == 200
+
+
+def test_without_tls_the_program_ends(sealed: World) -> None:
+    """And the authority stays, for the day that it is wanted again."""
+    before = authority(sealed).read_text()
+    sealed.settings["endpoint"] = {}
+    sealed.trusted = None
+    sealed.up()
+    assert "gateway-box/certificates" not in sealed.processes().values()
+    assert (sealed.ask()[0], authority(sealed).read_text()) == (200, before)
+
+
+def test_the_private_keys_are_nowhere_but_in_their_files(sealed: World) -> None:
+    """Neither in what a run is told by the machine, nor in what it tells and records."""
+    files = {certificate(sealed), sealed.place("own_ca", "ca.key")}
+    lines = [file.read_text().split("PRIVATE KEY-----")[1].split()[0] for file in files]
+    told = f"{to_plain(sealed.plan())}{sealed.observe(sealed.gateway())}{sealed.texts()}"
+    assert "BEGIN CERTIFICATE" in certificate(sealed).read_text()
+    assert not any(line in told for line in lines)
+    holding = {
+        file
+        for file in sealed.state.rglob("*")
+        if file.is_file() and any(line in file.read_text(errors="replace") for line in lines)
+    }
+    assert (holding, {file.stat().st_mode & 0o777 for file in files}) == (files, {0o600})
+
+
+def reissue(world: World, *, days: int) -> None:
+    """The certificate that is there, with so many days left from now."""
+    file, folder = certificate(world), world.place("own_ca")
+    names = file.read_text().splitlines()[0]
+    extensions = world.folder / "extensions"
+    extensions.write_text(f"subjectAltName = {names}\nextendedKeyUsage = serverAuth\n")
+    request = openssl("req", "-new", "-key", str(file), "-subj", "/O=Enginehouse")
+    signing = ("-CA", f"{folder}/ca.pem", "-CAkey", f"{folder}/ca.key", "-set_serial", "77", "-days", str(days))
+    made = openssl("x509", "-req", *signing, "-extfile", str(extensions), stdin=request)
+    key = openssl("pkey", "-in", str(file))
+    new = file.with_suffix(".test")
+    new.touch(mode=0o600)
+    new.write_text(f"{names}\n{made}{key}")
+    new.rename(file)
+
+
+def new_key(file: Path) -> None:
+    file.write_text(openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"))
+
+
+def cut(file: Path) -> None:
+    file.write_text(file.read_text()[:400])
+
+
+def openssl(*words: str, stdin: str = "") -> str:
+    done = subprocess.run(("openssl", *words), input=stdin, capture_output=True, text=True, timeout=30, check=True)
+    return done.stdout
