@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from enginehouse.gateway.sizes import Sizes
 from enginehouse.render.templates import quote_haproxy
@@ -32,11 +33,13 @@ class Reply:
     samples: bool = False
 
 
+@cache
 def refusals(sizes: Sizes) -> Mapping[str, str]:
     """Name to the arguments of `http-request return`, for requests the gateway turns away."""
     return {name: _arguments(reply) for name, reply in _refusals(sizes).items()}
 
 
+@cache
 def own_errors() -> tuple[str, ...]:
     """Arguments of `http-error` for each status HAProxy produces by itself for a request it has read.
 

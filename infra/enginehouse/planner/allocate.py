@@ -16,6 +16,7 @@ from enginehouse.spec.hosts import hosts_of
 from enginehouse.spec.lock import Lock, LockedHost, LockedPorts, LockedReplica, locked
 from enginehouse.spec.model import Spec
 from enginehouse.spec.names import replica_name, replica_names
+from enginehouse.spec.variants import on_host
 
 FIRST_PORT = 20000
 """Below Linux' ephemeral range, so that no outgoing connection takes an engine's port (from 32768, ip(7))."""
@@ -55,10 +56,9 @@ def allocate(spec: Spec, *known: Lock) -> Allocation:
 
     One that would give a port twice, or the endpoint's, is passed over.
     """
-    hosts = (host.name for host in hosts_of(spec, spec.endpoint.runs_on))
-    return Allocation(
-        hosts={host: _on(host, spec, [lock.of(host) for lock in known]) for host in hosts}, scope=spec.endpoint.scope
-    )
+    hosts = hosts_of(spec, spec.endpoint.runs_on)
+    given = {h.name: _on(h.name, on_host(spec, h), [lock.of(h.name) for lock in known]) for h in hosts}
+    return Allocation(hosts=given, scope=spec.endpoint.scope)
 
 
 def block(stack: str) -> range:

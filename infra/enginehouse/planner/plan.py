@@ -37,6 +37,7 @@ from enginehouse.spec.lock import Lock
 from enginehouse.spec.model import Binary, Deployment, Model, Spec
 from enginehouse.spec.model import Route as WrittenRoute
 from enginehouse.spec.names import endpoint_name, gateway_name, program_name, replica_name, replica_names, weights_name
+from enginehouse.spec.variants import on_host
 
 REQUIRED_TOOLS: Mapping[str, str] = {"haproxy": "2.6", "supervisord": "4.2", "curl": "7.64", "flock": "2.34"}
 """Lowest versions that were tried or whose used features are documented: HAProxy 2.6 and supervisor 4.2 are
@@ -52,7 +53,7 @@ OWN_CA_TOOLS: Mapping[str, str] = {"openssl": "1.1.1"}
 def plan(spec: Spec, lock: Lock) -> Plan:
     """The plan of a valid spec and lock (no diagnostics of severity error)."""
     ports = allocate(spec, lock).hosts
-    sites = [_site(spec, host, ports[host.name]) for host in hosts_of(spec, spec.endpoint.runs_on)]
+    sites = [_site(on_host(spec, host), host, ports[host.name]) for host in hosts_of(spec, spec.endpoint.runs_on)]
     return Plan(
         stack=spec.name,
         description=spec.description,

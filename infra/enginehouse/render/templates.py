@@ -88,7 +88,7 @@ def _yaml_character(character: str) -> str:
 
 def _text(text: object) -> str:
     value = str(text)
-    if any(ord(c) < 32 and c != "\t" for c in value):
+    if not value.isprintable() and any(ord(c) < 32 and c != "\t" for c in value):
         raise Unquotable("a control character such as a line end can't stand in a configuration value")
     return value
 

@@ -47,6 +47,8 @@ def line(*pieces: str | Piece) -> Line:
 
 def visible(text: str) -> str:
     """`text` with everything but printable characters and tabs written as an escape, such as `\\x1b`."""
+    if text.isprintable():
+        return text
     return "".join(_escape(c) if c != "\t" and _is_unsafe(c) else c for c in text)
 
 

@@ -44,6 +44,12 @@ class SshHost:
         minimum=1,
         maximum=65535,
     )
+    labels: Mapping[str, str] = key(
+        "Words of yours by which `variants` choose hosts.",
+        example={"zone": "a"},
+        default_factory=dict,
+        propertyNames={"pattern": NAME_PATTERN},
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

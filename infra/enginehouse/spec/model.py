@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from enginehouse.planner.parts import Certificate, Scope, TlsMode
 from enginehouse.spec.fields import (
     NAME_PATTERN,
+    RANGE_PATTERN,
     SECRET_NAME_PATTERN,
     SERVED_NAME_PATTERN,
     SHA256_PATTERN,
@@ -150,6 +151,51 @@ class Deployment:
         default=None,
         pattern=NAME_PATTERN,
     )
+    variants: tuple[Variant, ...] = key(
+        "What is different on some of its hosts. Of several that change the same key of a host, the last one counts.",
+        example=[{"where": {"host": "gpu-2"}, "set": {"slots": 8}}],
+        default=(),
+        maxItems=100,
+    )
+
+
+def _again(name: str) -> Any:
+    """A key of a deployment once more, as one that a variant may change."""
+    metadata = Deployment.__dataclass_fields__[name].metadata
+    return key(metadata["description"], example=metadata["example"], default=None, **metadata["bounds"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """The hosts that a variant is for."""
+
+    EXACTLY_ONE: ClassVar[tuple[str, ...]] = ("host", "label")
+
+    host: str | None = key("A host by name, or a range of them.", example="gpu-2", default=None, pattern=RANGE_PATTERN)
+    label: Mapping[str, str] | None = key(
+        "All hosts that have these labels.", example={"zone": "a"}, default=None, minProperties=1
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is different there. Each key replaces that of the deployment as a whole."""
+
+    version: str | None = _again("version")
+    binary: Binary | None = _again("binary")
+    replicas_per_host: int | None = _again("replicas_per_host")
+    context_tokens: int | None = _again("context_tokens")
+    slots: int | None = _again("slots")
+    options: Mapping[str, Any] | None = _again("options")
+    health: Health | None = _again("health")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """Some hosts, and what is different there."""
+
+    where: Where = key("The hosts.", example={"host": "gpu-2"})
+    set: Settings = key("What is different.", example={"slots": 8})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from enginehouse.planner.parts import Scope
 from enginehouse.spec.hosts import every_host, hosts_of
 from enginehouse.spec.model import Spec
 from enginehouse.spec.source import KeyPath
+from enginehouse.spec.variants import on_host
 
 _ENDPOINT = "endpoint"
 
@@ -44,10 +45,11 @@ def part_names(spec: Spec) -> Iterator[tuple[str, KeyPath]]:
         yield endpoint_name(spec.endpoint.scope, name), ("endpoint",)
         yield gateway_name(name), ("endpoint", "runs_on")
     yield from {host.name: host.path for host in every_host(spec)}.items()
-    for name, deployment in spec.deployments.items():
-        for host in {host.name: None for host in hosts_of(spec, deployment.runs_on)}:
-            yield weights_name(name, host), ("deployments", name)
-            if deployment.binary:
-                yield program_name(name, host), ("deployments", name)
-            for replica in replica_names(name, host, deployment.replicas_per_host):
-                yield replica, ("deployments", name)
+    for host in {host.name: host for host in every_host(spec)}.values():
+        for name, deployment in on_host(spec, host).deployments.items():
+            if deployment.runs_on == host.group:
+                yield weights_name(name, host.name), ("deployments", name)
+                if deployment.binary:
+                    yield program_name(name, host.name), ("deployments", name)
+                for replica in replica_names(name, host.name, deployment.replicas_per_host):
+                    yield replica, ("deployments", name)

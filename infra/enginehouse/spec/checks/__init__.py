@@ -25,6 +25,7 @@ from enginehouse.spec.checks import (
     served_names,
     sources,
     tls,
+    variants,
     versions,
     weights,
 )
@@ -42,6 +43,7 @@ CHECKS: tuple[Check, ...] = (
     machines.check,
     hardware.check,
     hosts.check,
+    variants.check,
     replicas.check,
     names.check,
     renames.check,

@@ -9,25 +9,26 @@ from enginehouse.engines import engines
 from enginehouse.engines.base import OptionProblem
 from enginehouse.spec.model import Spec
 from enginehouse.spec.problems import Problem
-from enginehouse.spec.source import KeyPath, Source
+from enginehouse.spec.source import Source
+from enginehouse.spec.variants import Form, forms
 
 
 def check(spec: Spec, source: Source) -> Iterator[Problem]:
-    for name, deployment in spec.deployments.items():
+    for form in forms(spec):
+        deployment = form.deployment
         engine = engines().get(deployment.engine)
         if engine and re.fullmatch(engine.version_pattern, deployment.version):
-            path = ("deployments", name)
-            for found in engine.check_options(deployment, given=frozenset(source.keys(path))):
-                yield _problem(path, found)
+            given = form.given(frozenset(source.keys(("deployments", form.name))))
+            yield from (_problem(form, found) for found in engine.check_options(deployment, given=given))
 
 
-def _problem(path: KeyPath, found: OptionProblem) -> Problem:
+def _problem(form: Form, found: OptionProblem) -> Problem:
     return Problem(
-        path=(*path, *found.path),
+        path=form.path(*found.path),
         on_key=found.on_key,
         code=found.code,
         summary=found.summary,
         hint=found.hint,
-        related=tuple(((*path, *other), "given here") for other in found.related),
-        rests_on=((*path, "engine"), (*path, "version")),
+        related=tuple((form.path(*other), "given here") for other in found.related),
+        rests_on=(form.path("engine"), form.path("version")),
     )

@@ -11,6 +11,7 @@ from enginehouse.spec.model import Spec
 from enginehouse.spec.problems import Problem
 from enginehouse.spec.secrecy import secret_value
 from enginehouse.spec.source import KeyPath, Source
+from enginehouse.spec.variants import forms
 
 _SPLIT = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"token|secret|signature|password|api_?key|credential|^sig$", re.IGNORECASE)
@@ -26,10 +27,11 @@ def check(spec: Spec, _: Source) -> Iterator[Problem]:
 
 def sources(spec: Spec) -> Iterator[tuple[KeyPath, str]]:
     """Every source of the stack, and where it stands."""
-    for name, deployment in spec.deployments.items():
-        yield ("deployments", name, "model", "source"), deployment.model.source
+    for form in forms(spec):
+        deployment = form.deployment
+        yield form.path("model", "source"), deployment.model.source
         if deployment.binary:
-            yield ("deployments", name, "binary", "source"), deployment.binary.source
+            yield form.path("binary", "source"), deployment.binary.source
 
 
 def _file(path: KeyPath, scheme: str, rest: str) -> tuple[Problem, ...]:

@@ -10,6 +10,7 @@ from enginehouse.spec.codes import Code
 from enginehouse.spec.model import Spec
 from enginehouse.spec.problems import Problem, shown
 from enginehouse.spec.source import KeyPath, Source
+from enginehouse.spec.variants import forms
 from enginehouse.spec.wording import listed
 
 _OTHER_ARCHIVES = (".zip", ".tar", ".tar.xz", ".txz", ".tar.bz2", ".tar.zst", ".7z", ".deb", ".rpm", ".whl")
@@ -39,11 +40,12 @@ def _file_types(spec: Spec) -> Iterator[Problem]:
 
 def _archives(spec: Spec) -> Iterator[Problem]:
     """What a machine can unpack with what it has. Anything else is taken for the program itself."""
-    for name, deployment in spec.deployments.items():
+    for form in forms(spec):
+        deployment = form.deployment
         file = deployment.binary.source.split("?")[0].lower() if deployment.binary else ""
         if file.endswith(_OTHER_ARCHIVES):
             yield Problem(
-                path=("deployments", name, "binary", "source"),
+                path=form.path("binary", "source"),
                 code=Code.WRONG_FILE_TYPE,
                 summary="this kind of archive is not unpacked",
                 hint="a program comes as it is, or in an archive that ends in .tar.gz or .tgz",
@@ -52,10 +54,11 @@ def _archives(spec: Spec) -> Iterator[Problem]:
 
 def _hashes(spec: Spec) -> Iterator[tuple[KeyPath, str, str]]:
     """Where each hash stands, the source it is of, and the hash."""
-    for name, deployment in spec.deployments.items():
-        yield ("deployments", name, "model"), deployment.model.source, deployment.model.sha256
+    for form in forms(spec):
+        deployment = form.deployment
+        yield form.path("model"), deployment.model.source, deployment.model.sha256
         if deployment.binary:
-            yield ("deployments", name, "binary"), deployment.binary.source, deployment.binary.sha256
+            yield form.path("binary"), deployment.binary.source, deployment.binary.sha256
 
 
 def _placeholders(spec: Spec) -> Iterator[Problem]:
