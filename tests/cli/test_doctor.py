@@ -115,13 +115,13 @@ def test_the_machines_of_a_stack_are_looked_at(machine: Callable[..., None], cal
     machine()
     (folder / "stacks" / "tiny.gguf").write_bytes(b"tiny")
     found = findings(call, "demo")
-    assert {"architecture", "clock", "memory", "disk", "port 8123"} <= found.keys()
-    assert (found["port 8123"]["health"], found["port 8123"]["where"]) == ("ok", "box, demo")
+    assert {f"{what} on box" for what in ("architecture", "clock", "memory", "disk", "port 8123")} <= found.keys()
+    assert (found["port 8123 on box"]["health"], found["port 8123 on box"]["where"]) == ("ok", "demo")
     (folder / "stacks" / "tiny.gguf").unlink()
     with socket.create_server(("127.0.0.1", 8123)):
         found = findings(call, "demo")
-    assert found["port 8123"]["health"] == found["weights"]["health"] == "wrong"
-    assert f"(process {os.getpid()}" in found["port 8123"]["version"]
+    assert found["port 8123 on box"]["health"] == found["weights on box"]["health"] == "wrong"
+    assert f"(process {os.getpid()}" in found["port 8123 on box"]["version"]
 
 
 def test_a_wrong_stack_is_said(machine: Callable[..., None], call: Call) -> None:

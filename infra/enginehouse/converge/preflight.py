@@ -46,20 +46,21 @@ def preflight(part: HostPart, context: Context, needs: Needs) -> tuple[Check, ..
     """Every check, those that passed included; one round trip. Changes nothing."""
     files = [word for path in needs.weights for word in (on_machine(path), f"{on_machine(path)}.part")]
     found = take(part, context, files)
-    sources = {path: context.uploads_from / rest for path, rest in _uploads(needs)}
-    sizes = {path: _size(source) for path, source in sources.items()}
-    weights = {path: _weight(size, path, found) for path, size in sizes.items() if size is not None}
-    absent = [path for path, size in sizes.items() if size is None and _on_machine(path, found) not in found.stored]
-    unread = tuple(_unreadable(sources[path]) for path in absent)
-    return (*checks(part, needs, found, weights), *unread)
-
-
-def _uploads(needs: Needs) -> Iterator[tuple[str, str]]:
-    """Where each file that comes from here will be, and where it is here."""
+    weights: dict[str, Weight] = {}
+    missing: list[Check] = []
     for path, source in needs.weights.items():
         scheme, _, rest = source.partition("://")
-        if scheme == "upload":
-            yield path, rest
+        there = fill(path, {"state": found.state}, {})
+        size = _size(context.uploads_from / rest) if scheme == "upload" else None
+        if size is None:
+            size = found.stored.get(there)
+        if size is not None:
+            weights[path] = _weight(size, there, found)
+        elif scheme == "upload":
+            missing.append(_absent(context.uploads_from / rest, "this side"))
+        elif scheme == "host":
+            missing.append(_absent(there, part.host))
+    return (*checks(part, needs, found, weights), *missing)
 
 
 def _size(file: Path) -> int | None:
@@ -69,21 +70,16 @@ def _size(file: Path) -> int | None:
         return None
 
 
-def _weight(size: int, path: str, found: Inventory) -> Weight:
-    there = _on_machine(path, found)
+def _weight(size: int, there: str, found: Inventory) -> Weight:
     missing = size - max(found.stored.get(there, 0), found.stored.get(f"{there}.part", 0))
     return Weight(size_mib=size // _MIB, missing_mib=max(0, missing) // _MIB)
 
 
-def _on_machine(path: str, found: Inventory) -> str:
-    return fill(path, {"state": found.state}, {})
-
-
-def _unreadable(file: Path) -> Check:
+def _absent(file: Path | str, where: str) -> Check:
     return Check(
         what="weights",
         ok=False,
-        found=f"{shlex.quote(str(file))} can't be read on this side",
+        found=f"{shlex.quote(str(file))} can't be read on {where}",
         needed="the file that the stack file names",
         remedy="bring it there, or change its `source`",
     )

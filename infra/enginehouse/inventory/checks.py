@@ -15,6 +15,8 @@ ARCHITECTURES = ("x86_64", "aarch64")
 """What the engines' own builds are made for (llama.cpp releases, b11434)."""
 CLOCK_S = 60
 """Certificates made a moment ago must not be from the future; tokens of clouds and registries allow minutes."""
+COMPUTING = ("nvidia", "amdgpu", "xe")
+"""Kernel drivers of GPUs on which engines compute."""
 RELEASES_MIB = 64
 """For kept releases, records and logs: programs log into 10 MB files, and everything else is text."""
 _GIB = 1024
@@ -49,7 +51,7 @@ def checks(host: HostPart, needs: Needs, found: Inventory, weights: Mapping[str,
     if host.gpus:
         yield gpus_check(host.gpus, found.graphics)
         yield from (_gpu(host.stack, gpu) for gpu in found.graphics.gpus)
-    elif found.memory:  # with GPUs, nobody knows how much of it all goes there
+    if found.memory and not _has_other_memory(found.graphics):
         yield _memory(needs, found.memory.total_mib, weights)
     if found.disk:
         yield _disk(found.disk.folder, found.disk.free_mib, weights)
@@ -104,6 +106,11 @@ def _clock(found: Inventory) -> Check:
         needed=f"at most {CLOCK_S} s from this machine's",
         remedy="with a wrong clock certificates and tokens are refused; `timedatectl set-ntp true` there sets it",
     )
+
+
+def _has_other_memory(found: Graphics) -> bool:
+    """Whether weights may go to a GPU, and nobody knows how many of them."""
+    return bool(found.gpus) or any(display.driver in COMPUTING for display in found.displays)
 
 
 def _memory(needs: Needs, total_mib: int, weights: Mapping[str, Weight]) -> Check:

@@ -29,10 +29,10 @@ def _of(host: HostPart, plan: Plan, context: Context) -> Iterator[Finding]:
     except EnginehouseError as error:
         first, *more = explain(error)
         yield Finding(
-            name="machine",
+            name=f"machine {host.name}",
             health=Health.MISSING,
             version=first,
-            where=_where(host),
+            where=host.stack,
             needed="a machine that answers",
             remedy="; ".join(more) or "bring it up, then ask again",
         )
@@ -42,14 +42,10 @@ def _of(host: HostPart, plan: Plan, context: Context) -> Iterator[Finding]:
 
 def _finding(check: Check, host: HostPart) -> Finding:
     return Finding(
-        name=check.what,
+        name=f"{check.what} on {host.name}",
         health=Health.OK if check.ok else Health.WRONG,
         version=check.found,
-        where=_where(host),
+        where=host.stack,
         needed=check.needed,
         remedy=check.remedy,
     )
-
-
-def _where(host: HostPart) -> str:
-    return f"{host.name}, {host.stack}"

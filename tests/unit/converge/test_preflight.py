@@ -111,4 +111,16 @@ def test_weights_that_are_missing_on_this_side_are_told_before_anything_is_begun
     context = replace(site.context(site.world.run()), uploads_from=Path("/nowhere"))
     wrong = [check for check in preflight(site.host, context, site.needs) if not check.ok]
     assert [check.what for check in wrong] == ["weights"]
-    assert wrong[0].found.endswith("can't be read on this side")
+    assert wrong[0].found == "/nowhere/first.gguf can't be read on this side"
+
+
+def test_weights_that_are_on_the_machine_need_nothing_on_this_side() -> None:
+    """Those of an earlier stack, those that belong to the machine, and, as the twin, one that is not there."""
+    site = Site(values={**FIT, "sizes": f"4096 {STATE}/kept.gguf\n4096 /models/own.gguf\n"})
+    context = replace(site.context(site.world.run()), uploads_from=Path("/nowhere"))
+    weights = {"@{state}/kept.gguf": "upload://kept.gguf", "/models/own.gguf": "host:///models/own.gguf"}
+    there = replace(site.needs, weights=weights)
+    assert all(check.ok for check in preflight(site.host, context, there))
+    gone = replace(site.needs, weights={"/models/gone.gguf": "host:///models/gone.gguf"})
+    wrong = [check.found for check in preflight(site.host, context, gone) if not check.ok]
+    assert wrong == ["/models/gone.gguf can't be read on box"]

@@ -127,5 +127,8 @@ def test_a_busy_gpu_names_who_computes_on_it() -> None:
     assert (ours.ok, ours.found) == (True, "in use by this stack")
 
 
-def test_memory_is_not_judged_where_weights_go_to_gpus() -> None:
-    assert "memory" not in with_gpus("h100-sxm", 1, **H100)
+@pytest.mark.parametrize("values", [H100, {"pci": "0000:03:00.0 0x1002 0x744c amdgpu\n"}])
+def test_memory_is_not_judged_where_weights_may_go_to_a_gpu(values: dict[str, str]) -> None:
+    """Declared or not; a display controller is none."""
+    assert "memory" not in asked(**values)
+    assert "memory" in asked(pci="0000:00:02.0 0x1234 0x1111 bochs-drm\n")
