@@ -24,12 +24,12 @@ authority_fault() { # fails if there is none
 }
 
 server_fault() { # fails if there is none
-    made=
+    made= ends=
     if [ ! -s "$home/tls/server.pem" ]; then
         echo "the endpoint has no certificate"
     elif ! is_private "$home/tls/server.pem"; then
         echo "others may read the endpoint's private key"
-    elif ! read -r made <"$home/tls/server.pem" || [ "$made" != "$names" ]; then
+    elif ! read -r made ends <"$home/tls/server.pem" || [ "$made" != "$names" ]; then
         echo "the endpoint's certificate is for other names"
     elif ! fits "$home/tls/server.pem" "$home/tls/server.pem"; then
         echo "the endpoint's certificate and private key are not a pair"
@@ -76,7 +76,7 @@ EOT
         mv -f "$authority/ca.key.new" "$authority/ca.key" && mv -f "$authority/ca.pem.new" "$authority/ca.pem"
 }
 
-make_server() { # one file, so that HAProxy never reads one half of a pair
+make_server() { # one file, so that HAProxy never reads one half of a pair; its first line says for whom and until when
     new=$home/tls/server.pem.new
     cat >"$new.extensions" <<EOT
 basicConstraints = critical, CA:FALSE
@@ -91,7 +91,8 @@ EOT
         openssl req -new -sha256 -key "$new.key" -subj "/O=Enginehouse" -config /dev/stdin -out "$new.request" &&
         openssl x509 -req -sha256 -days $DAYS -in "$new.request" -CA "$authority/ca.pem" -CAkey "$authority/ca.key" \
             -set_serial "0x$(openssl rand -hex 16)" -extfile "$new.extensions" -out "$new.certificate" 2>/dev/null &&
-        { echo "$names" && cat "$new.certificate" "$new.key"; } >"$new" &&
+        ends=$(openssl x509 -in "$new.certificate" -noout -enddate) &&
+        { echo "$names $(date -d "${ends#*=}" +%s)" && cat "$new.certificate" "$new.key"; } >"$new" &&
         mv -f "$new" "$home/tls/server.pem" &&
         rm -f "$new".*
 }

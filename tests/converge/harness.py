@@ -292,6 +292,12 @@ class World:
             connection.close()
         return answer
 
+    def metrics(self) -> str:
+        """What the gateway tells Prometheus beside HAProxy's own numbers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.gateway().metrics_port, timeout=10)
+        connection.request("GET", "/metrics/engines")
+        return connection.getresponse().read().decode()
+
     def supervisor(self) -> Supervisor:
         return Supervisor(self.connector, str(self.place("box", "run", "supervisor.sock")), time.sleep)
 

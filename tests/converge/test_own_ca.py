@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from enginehouse.converge import foresee
 from enginehouse.converge.steps import Effect
@@ -64,6 +65,15 @@ def test_clients_need_the_authority_alone(sealed: World) -> None:
     before = sealed.snapshot()
     sealed.up()
     assert sealed.snapshot() == before
+
+
+def test_its_end_is_a_metric_and_in_what_is_observed(sealed: World) -> None:
+    """As it is in the certificate that clients get."""
+    observed = sealed.observe(sealed.gateway())
+    assert observed is not None
+    ends = x509.load_der_x509_certificate(shown(sealed)).not_valid_after_utc
+    assert observed.certificate_ends == ends
+    assert f"\nenginehouse_certificate_end_timestamp_seconds {int(ends.timestamp())}\n" in sealed.metrics()
 
 
 def test_the_authority_survives_its_gateway(sealed: World) -> None:
@@ -165,7 +175,7 @@ def test_the_private_keys_are_nowhere_but_in_their_files(sealed: World) -> None:
 def reissue(world: World, *, days: int) -> None:
     """The certificate that is there, with so many days left from now."""
     file, folder = certificate(world), world.place("own_ca")
-    names = file.read_text().splitlines()[0]
+    names, ends = file.read_text().splitlines()[0].split()
     extensions = world.folder / "extensions"
     extensions.write_text(f"subjectAltName = {names}\nextendedKeyUsage = serverAuth\n")
     request = openssl("req", "-new", "-key", str(file), "-subj", "/O=Enginehouse")
@@ -174,7 +184,7 @@ def reissue(world: World, *, days: int) -> None:
     key = openssl("pkey", "-in", str(file))
     new = file.with_suffix(".test")
     new.touch(mode=0o600)
-    new.write_text(f"{names}\n{made}{key}")
+    new.write_text(f"{names} {ends}\n{made}{key}")
     new.rename(file)
 
 

@@ -18,11 +18,12 @@ from enginehouse.converge.steps import Effect
 from enginehouse.errors import ConvergeFailed
 from enginehouse.planner.codec import to_plain
 from enginehouse.render.symbols import Secret
-from tests.certificates import Pair, authority, issue
+from tests.certificates import ENDS, Pair, authority, issue
 from tests.converge.harness import KEY, World
 from tests.converge.load import load, wait_for_answers
 
 HOSTNAME = "llm.example"
+METRIC = "enginehouse_certificate_end_timestamp_seconds"
 NAMES = (HOSTNAME, "127.0.0.1")
 ROOT = authority()
 MIDDLE = authority("Test intermediate CA", issuer=ROOT)
@@ -152,6 +153,19 @@ def test_the_proof_refuses_a_certificate_that_has_ended(sealed: World) -> None:
     with pytest.raises(ConvergeFailed) as failure:
         sealed.converge(sealed.plan().endpoints[0])
     assert "its certificate is refused: certificate has expired" in failure.value.reasons[0]
+
+
+def test_its_end_is_a_metric_and_in_what_is_observed(sealed: World) -> None:
+    """Of the endpoint's own certificate; without TLS there is none."""
+    observed = sealed.observe(sealed.gateway())
+    assert observed is not None
+    assert observed.certificate_ends == ENDS
+    assert f"\n{METRIC} {int(ENDS.timestamp())}\n" in sealed.metrics()
+    sealed.settings["endpoint"] = {}
+    sealed.up()
+    observed = sealed.observe(sealed.gateway())
+    assert observed is not None
+    assert (observed.certificate_ends, METRIC in sealed.metrics()) == (None, False)
 
 
 def test_the_private_key_is_nowhere_but_in_its_file(sealed: World) -> None:

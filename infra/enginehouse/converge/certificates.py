@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import enginehouse.converge.scripts as scripts
 from enginehouse.converge.facts import Facts
@@ -19,8 +20,10 @@ from enginehouse.render.templates import render
 
 FAULT = "certificate_fault"
 AUTHORITY = "authority"
-CERTIFICATE = "certificate"
-"""Facts: why the certificate has to be made anew, the authority's certificate, and the endpoint's, in PEM."""
+ENDS = "certificate_ends"
+"""Facts: why the certificate has to be made anew, the authority's certificate in PEM, and when the endpoint's ends."""
+_DIGITS = 11
+"""Of seconds since 1970, up to the year 5138; what has more was not written by us."""
 _STOP_SIGNAL = "KILL"
 """The program and what it has started end at once; its next start finishes what it was at."""
 _PROGRAM_STOP_S = 5
@@ -37,12 +40,20 @@ def probe(part: GatewayPart, places: Places) -> Iterator[str]:
         yield _functions(places, names, quote=False)
         yield f"key {FAULT}; certificate_fault 2>/dev/null"
         yield f"text_of {AUTHORITY} {places.authority}/ca.pem"
-        yield f"key {CERTIFICATE}; openssl x509 -in {places.part}/tls/server.pem 2>/dev/null"
+        yield f"key {ENDS}; sed -n '1s/.* //p' {places.part}/tls/server.pem 2>/dev/null"
 
 
 def fault(part: GatewayPart, facts: Facts) -> str:
     """Why the certificate has to be made anew; empty while it is good, and where somebody else makes it."""
     return facts.texts.get(FAULT, "").strip() if _names(part) else ""
+
+
+def ends(part: GatewayPart, facts: Facts) -> datetime | None:
+    """When the endpoint's certificate ends; None without one."""
+    if part.tls and part.tls.ends:
+        return datetime.fromisoformat(part.tls.ends)
+    seconds = facts.texts.get(ENDS, "").strip()
+    return datetime.fromtimestamp(int(seconds), UTC) if seconds.isdecimal() and len(seconds) <= _DIGITS else None
 
 
 def make(part: GatewayPart, places: Places, facts: Facts) -> Iterator[Step]:

@@ -6,11 +6,12 @@ import shlex
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from enginehouse.connectors.base import Connector
-from enginehouse.converge import scripts
+from enginehouse.converge import certificates, scripts
 from enginehouse.converge.claims import make_claim
 from enginehouse.converge.context import Context
 from enginehouse.converge.execute import execute
@@ -31,7 +32,7 @@ from enginehouse.converge.wire import DRIFT, as_inputs
 from enginehouse.converge.work import Work
 from enginehouse.errors import ChangedElsewhere, ConnectorError, ConvergeFailed, Frozen, GateClosed, explain
 from enginehouse.planner.diff import in_words
-from enginehouse.planner.parts import HostPart, Part, ReplicaPart
+from enginehouse.planner.parts import GatewayPart, HostPart, Part, ReplicaPart
 from enginehouse.rollout.gate import Exchange
 
 GATEWAY_BACK_S = 5.0
@@ -52,6 +53,8 @@ class Observed:
     drained: Order | None = None
     hangs: Hangs | None = None
     """How often its engine hung; no fault of what runs now."""
+    certificate_ends: datetime | None = None
+    """Of a gateway with TLS."""
 
     def orders(self) -> tuple[str, ...]:
         """The standing orders as sentences; they explain what is seen and are no fault."""
@@ -173,6 +176,7 @@ def observe(part: Part, context: Context, *, machine_id: str | None = None) -> O
         frozen=facts.frozen if isinstance(part, HostPart) else None,
         drained=facts.drained,
         hangs=facts.hangs,
+        certificate_ends=certificates.ends(known, facts) if isinstance(known, GatewayPart) else None,
     )
 
 

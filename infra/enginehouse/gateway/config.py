@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from itertools import accumulate
 
 from enginehouse.gateway.access_log import log_format
@@ -43,7 +44,7 @@ def _common(part: GatewayPart) -> tuple[File, ...]:
     return (
         _file(CONFIG, _config(part)),
         _file("hold.lua", render("haproxy/hold.lua")),
-        _file("engines.lua", render("haproxy/engines.lua.j2", replicas=_replicas(part))),
+        _file("engines.lua", render("haproxy/engines.lua.j2", replicas=_replicas(part), certificate=_ends(part.tls))),
         _file("keys.map", _lines(_hash(name, c) for c in part.clients for name in c.secrets), mode=SECRET_MODE),
         _file("rate.map", _lines(f"{c.name} {c.requests_per_minute}" for c in part.clients if c.requests_per_minute)),
         _file("concurrent.map", _lines(f"{c.name} {c.concurrent}" for c in part.clients if c.concurrent)),
@@ -60,6 +61,13 @@ def _certificate(tls: Tls, chain: str) -> tuple[File, ...]:
 def _shown(tls: Tls) -> str:
     """The file that HAProxy reads: one of the release, or the one that the machine makes, which lives longer."""
     return CERTIFICATE if tls.private_key else MADE
+
+
+def _ends(tls: Tls | None) -> dict[str, object] | None:
+    """When the certificate ends in seconds since 1970, or the file that tells; None without TLS."""
+    if tls is None:
+        return None
+    return {"ends": int(datetime.fromisoformat(tls.ends).timestamp()) if tls.ends else None, "file": MADE}
 
 
 def _config(part: GatewayPart) -> str:

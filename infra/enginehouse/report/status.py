@@ -15,6 +15,8 @@ from enginehouse.report.orders import drained_text, frozen_text
 
 HEADINGS = ("stack", "host", "deployment", "replica", "state", "since", "running", "queued")
 _NUMBERS = ("running", "queued")
+SOON_DAYS = 14
+"""As long before its end a certificate is warned of as in `validate`; one that the machine renews has 30 by then."""
 _NOTHING = "-"
 
 
@@ -54,6 +56,19 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """When a gateway's certificate ends, ISO 8601 in UTC, and how many whole days are left; below 0 it has ended."""
+
+    ends: str
+    days: int
+
+    def __str__(self) -> str:
+        if self.days < 0:
+            return f"certificate ended on {self.ends[:10]}"
+        return f"certificate ends in {self.days} day{'s' if self.days != 1 else ''} ({self.ends[:10]})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartStatus:
     """One part. `since`: when what runs was started, ISO 8601 in UTC; `reasons`: why it isn't serving as planned."""
 
@@ -70,6 +85,7 @@ class PartStatus:
     frozen: Order | None = None
     """Of a host: the standing order that keeps its stack as it is."""
     hangs: Hangs | None = None
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +150,14 @@ def _address(stack: str, part: PartStatus) -> list[Piece]:
         piece(_moment(part.since)),
         piece(part.address or ""),
         piece(waiting, Style.FAINT),
+        _certificate(part.certificate),
     ]
+
+
+def _certificate(certificate: Certificate | None) -> Piece:
+    """In the last column, which is there only if some gateway has one."""
+    style = Style.WARNING if certificate and certificate.days < SOON_DAYS else Style.FAINT
+    return piece(str(certificate) if certificate else "", style)
 
 
 def _orders(stack: str, part: PartStatus) -> Iterator[Line]:

@@ -18,7 +18,7 @@ from enginehouse.planner.addresses import host_and_port
 from enginehouse.planner.codec import kind_of
 from enginehouse.planner.parts import EndpointPart, GatewayPart, HostPart, Part, Plan, ReplicaPart, WeightsPart
 from enginehouse.report.differences import differences
-from enginehouse.report.status import PartStatus, StackStatus, State
+from enginehouse.report.status import Certificate, PartStatus, StackStatus, State
 from enginehouse.verbs.traffic import Traffic, traffic
 
 GATEWAY = "gateway"
@@ -39,7 +39,10 @@ def survey(plan: Plan, context: Context, pool: Executor) -> StackStatus:
 
 def _look(part: Part, context: Context) -> PartStatus:
     try:
-        return _endpoint(part, context) if isinstance(part, EndpointPart) else _observed(part, observe(part, context))
+        if isinstance(part, EndpointPart):
+            return _endpoint(part, context)
+        observed = observe(part, context)
+        return replace(_observed(part, observed), certificate=_certificate(observed, context))
     except EnginehouseError as error:
         return _status(part, State.UNREACHABLE, *explain(error))
 
@@ -52,6 +55,11 @@ def _observed(part: Part, observed: Observed | None) -> PartStatus:
     status = _status(part, _state(part, observed, bool(unlike)), *observed.reasons, *unlike)
     since = observed.outputs.get("changed_at")
     return replace(status, since=since, drained=observed.drained, frozen=observed.frozen, hangs=observed.hangs)
+
+
+def _certificate(observed: Observed | None, context: Context) -> Certificate | None:
+    ends = observed.certificate_ends if observed else None
+    return Certificate(ends=ends.isoformat(), days=(ends - context.clock.now()).days) if ends else None
 
 
 def _state(part: Part, observed: Observed, differs: bool) -> State:

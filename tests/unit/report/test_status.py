@@ -9,8 +9,8 @@ import pytest
 
 from enginehouse.converge.hangs import Hangs
 from enginehouse.converge.standing import Order
-from enginehouse.report.lines import as_text
-from enginehouse.report.status import Load, PartStatus, StackStatus, State, status_plain, status_text
+from enginehouse.report.lines import Style, as_text
+from enginehouse.report.status import Certificate, Load, PartStatus, StackStatus, State, status_plain, status_text
 
 REPLICA = PartStatus(
     kind="replica",
@@ -119,6 +119,24 @@ def test_standing_orders_are_no_difference() -> None:
     assert ORDERED.ok()
     host, replica, *_ = status_plain(ORDERED)["parts"]
     assert (host["frozen"]["reason"], replica["drained"]["who"]) == ("the audit is on", "ada@desk")
+
+
+@pytest.mark.parametrize(
+    ("days", "text", "style"),
+    [
+        (61, "certificate ends in 61 days (2027-01-24)", Style.FAINT),
+        (14, "certificate ends in 14 days (2027-01-24)", Style.FAINT),
+        (13, "certificate ends in 13 days (2027-01-24)", Style.WARNING),
+        (1, "certificate ends in 1 day (2027-01-24)", Style.WARNING),
+        (-1, "certificate ended on 2027-01-24", Style.WARNING),
+    ],
+)
+def test_the_end_of_a_certificate_stands_beside_its_gateway(days: int, text: str, style: Style) -> None:
+    """And stands out for the last two weeks."""
+    certificate = Certificate(ends="2027-01-24T12:00:00+00:00", days=days)
+    sealed = StackStatus(stack="demo", parts=(REPLICA, replace(GATEWAY, certificate=certificate), ENDPOINT))
+    pieces = [piece for row in status_text([sealed]) for piece in row if piece.text.strip() == text]
+    assert [piece.style for piece in pieces] == [style]
 
 
 def test_foreign_text_is_shown_and_not_obeyed() -> None:
