@@ -120,7 +120,7 @@ def test_the_machines_of_a_stack_are_looked_at(machine: Callable[..., None], cal
     (folder / "stacks" / "tiny.gguf").unlink()
     with socket.create_server(("127.0.0.1", 8123)):
         found = findings(call, "demo")
-    assert found["port 8123 on box"]["health"] == found["weights on box"]["health"] == "wrong"
+    assert found["port 8123 on box"]["health"] == found["file on box"]["health"] == "wrong"
     assert f"(process {os.getpid()}" in found["port 8123 on box"]["version"]
 
 

@@ -77,7 +77,7 @@ def _weight(size: int, there: str, found: Inventory) -> Weight:
 
 def _absent(file: Path | str, where: str) -> Check:
     return Check(
-        what="weights",
+        what="file",
         ok=False,
         found=f"{shlex.quote(str(file))} can't be read on {where}",
         needed="the file that the stack file names",

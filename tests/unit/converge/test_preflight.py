@@ -110,7 +110,7 @@ def test_weights_that_are_missing_on_this_side_are_told_before_anything_is_begun
     site = Site()
     context = replace(site.context(site.world.run()), uploads_from=Path("/nowhere"))
     wrong = [check for check in preflight(site.host, context, site.needs) if not check.ok]
-    assert [check.what for check in wrong] == ["weights"]
+    assert [check.what for check in wrong] == ["file"]
     assert wrong[0].found == "/nowhere/first.gguf can't be read on this side"
 
 
