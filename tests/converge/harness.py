@@ -179,6 +179,7 @@ class World:
 
     def write_model(self, behaviour: Mapping[str, Any]) -> None:
         """Another model file is other weights, and another engine."""
+        assert self.model.is_relative_to(self.folder), f"{self.model} is not the world's to write"
         self.model.write_text(json.dumps(behaviour))
 
     def plan(self) -> Plan:
