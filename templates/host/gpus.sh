@@ -52,6 +52,9 @@ gpus_and_users() { # SECONDS each question may take
     within "$1" nvidia-smi -q -d COMPUTE
 }
 
-mark_of() { # PID: which program of ours it is
-    tr '\000' '\n' 2>/dev/null <"/proc/$1/environ" | sed -n 's/^ENGINEHOUSE_PROGRAM=//p'
+mark_of() { # PID: which program of ours it is; that of another state folder is told with its folder
+    tr '\000' '\n' 2>/dev/null <"/proc/$1/environ" | state=$state awk '
+        index($0, "ENGINEHOUSE_PROGRAM=") == 1 { program = substr($0, 21) }
+        index($0, "ENGINEHOUSE_STATE=") == 1 { folder = substr($0, 19) }
+        END { if (program) print (folder == ENVIRON["state"] ? "" : folder ": ") program }'
 }

@@ -95,7 +95,7 @@ class Computing:
     command: str
     memory_mib: int | None
     program: str = ""
-    """`STACK/PART/SIDE` of a program of ours."""
+    """`STACK/PART/SIDE` of a program of ours; of one in another state folder, behind that folder and a colon."""
 
     def __str__(self) -> str:
         memory = f", {self.memory_mib} MiB" if self.memory_mib is not None else ""
@@ -162,7 +162,7 @@ class Listening:
     unit: str = ""
     """The systemd unit or container that it belongs to."""
     program: str = ""
-    """`STACK/PART/SIDE` of a program of ours."""
+    """`STACK/PART/SIDE` of a program of ours; of one in another state folder, behind that folder and a colon."""
 
     def __str__(self) -> str:
         return f"{self.command} ({', '.join(self._details())})" if self.pid else "a process of another user"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from enginehouse.inventory import Inventory, question, read
+from enginehouse.render.templates import render
 from tests.standins import nvidia_smi
 from tests.unit.inventory.captures import FOLDER
 
@@ -71,3 +72,20 @@ def test_one_that_fails_is_quoted(ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "captures").mkdir()
     shutil.copy(FOLDER / "failures" / "mismatch.txt", tmp_path / "captures" / "failure.txt")
     assert ask(str(tmp_path / "captures")).graphics.trouble.startswith("Failed to initialize NVML")
+
+
+@pytest.mark.parametrize(
+    ("environ", "mark"),
+    [
+        ({"ENGINEHOUSE_PROGRAM": "demo/box/a", "ENGINEHOUSE_STATE": "/my state"}, "demo/box/a\n"),
+        ({"ENGINEHOUSE_PROGRAM": "demo/box/a", "ENGINEHOUSE_STATE": "/other"}, "/other: demo/box/a\n"),
+        ({"ENGINEHOUSE_STATE": "/my state"}, ""),
+    ],
+)
+def test_a_program_is_ours_only_in_our_state_folder(environ: dict[str, str], mark: str) -> None:
+    """Another user of the machine may call a stack the same."""
+    with subprocess.Popen(["sleep", "60"], env={"PATH": "/usr/bin:/bin", **environ}) as process:
+        script = f"{render('host/gpus.sh')}\nstate='/my state'\nmark_of {process.pid}\n"
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=True)
+        process.kill()
+    assert (done.stdout, done.stderr) == (mark, "")
