@@ -30,7 +30,7 @@ from enginehouse.planner.parts import (
     TlsMode,
     WeightsPart,
 )
-from enginehouse.planner.tls import chain_of, listens_on, seal_of, tls_of, url_of
+from enginehouse.planner.tls import chain_of, listens_on, named_on, seal_of, tls_of, url_of
 from enginehouse.render.symbols import literal
 from enginehouse.spec.hosts import Host, every_host, hosts_of
 from enginehouse.spec.lock import Lock
@@ -77,6 +77,7 @@ class _Site:
 
 
 def _site(spec: Spec, host: Host, ports: HostPorts) -> _Site:
+    spec = replace(spec, endpoint=named_on(spec.endpoint, host.name))
     names = {name: replica_names(name, host.name, d.replicas_per_host) for name, d in spec.deployments.items()}
     gateway = _gateway(spec, host, names, ports)
     replicas = tuple(

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 
 from enginehouse.planner.addresses import host_and_port
 from enginehouse.planner.parts import GatewayPart, Seal, Tls, TlsMode
+from enginehouse.spec import hosts
 from enginehouse.spec.model import Endpoint
 
 EVERYWHERE = "0.0.0.0"
 _LOOPBACK = {EVERYWHERE: "127.0.0.1", "::": "::1"}
+
+
+def named_on(endpoint: Endpoint, host: str) -> Endpoint:
+    """The endpoint with the names that it has on one host."""
+    tls = replace(endpoint.tls, names=tuple(hosts.on_host(name, host) for name in endpoint.tls.names))
+    return replace(endpoint, hostname=hosts.on_host(endpoint.hostname, host), tls=tls)
 
 
 def listens_on(endpoint: Endpoint) -> str:

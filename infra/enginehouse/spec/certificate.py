@@ -16,6 +16,7 @@ from enginehouse.certificates import Certificate
 from enginehouse.diagnostics import Severity
 from enginehouse.planner.parts import Certificate as Given
 from enginehouse.spec.codes import Code
+from enginehouse.spec.hosts import hostnames
 from enginehouse.spec.model import Spec
 from enginehouse.spec.problems import Problem, shown
 from enginehouse.spec.source import KeyPath
@@ -58,7 +59,7 @@ def with_certificate(spec: Spec, file: Path, now: datetime) -> tuple[Spec, tuple
         ends=chain[0].not_valid_after_utc.isoformat(timespec="seconds"),
     )
     endpoint = replace(spec.endpoint, tls=replace(spec.endpoint.tls, given=given))
-    problems = (*_order(chain), *_first(chain[0], spec.endpoint.hostname), *_time(chain, now))
+    problems = (*_order(chain), *_first(chain[0], hostnames(spec)), *_time(chain, now))
     return replace(spec, endpoint=endpoint), problems
 
 
@@ -85,9 +86,10 @@ def _order(chain: tuple[Certificate, ...]) -> Iterator[Problem]:
             return
 
 
-def _first(certificate: Certificate, hostname: str) -> Iterator[Problem]:
+def _first(certificate: Certificate, hostnames: tuple[str, ...]) -> Iterator[Problem]:
     """The endpoint's own."""
-    if not certificates.is_named(certificate, hostname):
+    hostname = next((name for name in hostnames if not certificates.is_named(certificate, name)), None)
+    if hostname is not None:
         found = certificates.names(certificate)
         yield Problem(
             path=PATH,

@@ -12,6 +12,9 @@ from enginehouse.spec.model import Spec
 from enginehouse.spec.ranges import expanded
 from enginehouse.spec.source import KeyPath
 
+HOST = "{host}"
+"""In a name of an endpoint: the name of the host it is on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
@@ -36,6 +39,17 @@ def hosts_of(spec: Spec, group: str) -> tuple[Host, ...]:
         return (Host(name=group, group=group, ssh=None, path=("machines", group)),)
     named = islice(_named(group, machine.ssh.hosts), MOST_HOSTS + 1)
     return tuple(Host(name=name, group=group, ssh=ssh, path=path) for name, ssh, path in named)
+
+
+def on_host(text: str, host: str) -> str:
+    """A name of an endpoint as it is on one host."""
+    return text.replace(HOST, host)
+
+
+def hostnames(spec: Spec) -> tuple[str, ...]:
+    """What clients call: one name, or one for each host."""
+    hosts = hosts_of(spec, spec.endpoint.runs_on) if HOST in spec.endpoint.hostname else ()
+    return tuple(on_host(spec.endpoint.hostname, host.name) for host in hosts) or (spec.endpoint.hostname,)
 
 
 def ranges_of(spec: Spec) -> Iterator[tuple[KeyPath, str]]:

@@ -311,7 +311,8 @@ class Endpoint:
         default=Scope.SHARED,
     )
     hostname: str = key(
-        "Name or address that clients call; loopback while `tls.mode` is `none`.",
+        "Name or address that clients call; loopback while `tls.mode` is `none`. With `scope: each_host`, `{host}` in "
+        "it is the name of the host.",
         example="llm.example",
         default="127.0.0.1",
     )

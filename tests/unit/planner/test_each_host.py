@@ -89,3 +89,25 @@ def test_a_lock_keeps_the_ports_of_each_host() -> None:
     ports = [{r.name: r.ports for r in made.replicas} for made in (before, after)]
     assert ports[0]["chat-a-0"] == ports[1]["chat-a-0"]
     assert ports[0]["chat-b-0"] != ports[1]["chat-b-0"]
+
+
+def test_each_host_has_a_name_of_its_own() -> None:
+    """For clients, and in the certificate that its machine makes."""
+    tls = (
+        '  hostname: "{host}.shops.example"\n  tls: {mode: own_ca, names: ["{host}"]}\n  scope: each_host\n  port: 8080'
+    )
+    text = STACK.replace("{box: {local: {}}}", "{box: {ssh: {hosts: {berlin: {}, rome: {}}}}}").replace(
+        "  port: 8080", tls
+    )
+    loaded = load_text(text, name="demo", display="demo.yaml")
+    assert loaded.spec is not None
+    assert loaded.diagnostics == ()
+    made = plan(loaded.spec, NOTHING_LOCKED)
+    assert [part.url for part in made.endpoints] == [
+        "https://berlin.shops.example:8080",
+        "https://rome.shops.example:8080",
+    ]
+    assert [part.tls and part.tls.names for part in made.gateways] == [
+        ("DNS:berlin.shops.example", "DNS:berlin"),
+        ("DNS:rome.shops.example", "DNS:rome"),
+    ]

@@ -80,6 +80,20 @@ def test_the_hostname_is_in_the_certificate(hostname: str, fits: bool) -> None:
     assert is_named(leaf.certificate, hostname) == fits
 
 
+@pytest.mark.parametrize(
+    ("names", "code"), [(["*.shops.example"], []), (["berlin.shops.example"], ["certificate-of-others"])]
+)
+def test_the_certificate_is_for_every_host(tmp_path: Path, names: list[str], code: list[str]) -> None:
+    """Where each has a name of its own."""
+    (tmp_path / "tls").mkdir()
+    (tmp_path / "tls" / "llm.pem").write_text(issue(ROOT, *names).pem)
+    path = tmp_path / "demo.yaml"
+    text = STACK.replace("{local: {}}", "{ssh: {hosts: {berlin: {}, rome: {}}}}")
+    endpoint = TLS.format(hostname='"{host}.shops.example"').replace("  port", "  scope: each_host\n  port")
+    path.write_text(text.replace("  port", endpoint))
+    assert codes(load(path)) == code
+
+
 def test_a_subject_is_no_name() -> None:
     """Clients look at the subject alternative name only."""
     assert names(ROOT.certificate) == ()

@@ -6,8 +6,9 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from enginehouse.planner.parts import TlsMode
+from enginehouse.planner.parts import Scope, TlsMode
 from enginehouse.spec.codes import Code
+from enginehouse.spec.hosts import HOST, on_host
 from enginehouse.spec.model import Spec
 from enginehouse.spec.problems import Problem, shown
 from enginehouse.spec.source import KeyPath, Source
@@ -20,6 +21,11 @@ _NAME = re.compile(rf"(?=.{{1,253}}\Z)(?=.*[A-Za-z]){_LABEL}(\.{_LABEL})*")
 
 
 def check(spec: Spec, _: Source) -> Iterator[Problem]:
+    if HOST in spec.endpoint.hostname and spec.endpoint.scope is Scope.SHARED:
+        yield _bad_hostname(
+            f"`{HOST}` means nothing in the one endpoint of a stack", "write `scope: each_host`, or a name"
+        )
+        return
     hostname, listen = spec.endpoint.hostname, spec.endpoint.listen
     without_tls = spec.endpoint.tls.mode is TlsMode.NONE
     if not hostname or any(sign in hostname for sign in "/[]@ ") or _has_port(hostname):
@@ -45,7 +51,7 @@ def check(spec: Spec, _: Source) -> Iterator[Problem]:
 def can_be_called(hostname: str) -> bool:
     """Whether it is a name or an address that a certificate may be for."""
     address = _address(hostname)
-    return not address.is_unspecified if address else bool(_NAME.fullmatch(hostname))
+    return not address.is_unspecified if address else bool(_NAME.fullmatch(on_host(hostname, "host")))
 
 
 def _bad_hostname(summary: str, hint: str) -> Problem:
