@@ -113,6 +113,31 @@ def test_a_name_without_a_history_is_another_deployment(deployed: Project) -> No
     assert (steps["chat-box-0"]["op"], steps["talk-box-0"]["op"]) == ("delete", "create")
 
 
+def test_hosts_with_endpoints_of_their_own_come_and_go_alone(deployed: Project) -> None:
+    """One endpoint becomes one on each host: only the proof is another. A host more or less is that host's parts."""
+    deployed.edit_stack("  port: 18080", "  scope: each_host\n  port: 18080")
+    assert _ops(deployed) == {"endpoint": "delete", "endpoint-box": "create"}
+    deployed.edit_stack("local: {}", "ssh: {hosts: [box, a.example]}")
+    deployed.up()
+    assert deployed.outputs() == {
+        "urls": {"box": "http://127.0.0.1:18080", "a.example": "http://127.0.0.1:18080"},
+        "models": ["tiny"],
+        "key_names": ["demo"],
+        "hosts": ["box", "a.example"],
+    }
+    deployed.edit_stack("[box, a.example]", '["a.example", "b[1:2]"]')
+    kinds = ("{}", "chat-weights-{}", "chat-{}-0", "chat-{}-1", "gateway-{}", "endpoint-{}")
+    assert _ops(deployed) == {
+        **{kind.format("box"): "delete" for kind in kinds},
+        **{kind.format(host): "create" for kind in kinds for host in ("b1", "b2")},
+    }
+
+
+def _ops(project: Project) -> dict[str, str]:
+    """What a preview would do, resource by resource, except nothing; a component and its resource have one name."""
+    return {name: step["op"] for name, step in project.planned().items() if step["op"] != "same"}
+
+
 def test_no_secret_is_in_state_or_output(project: Project) -> None:
     """Poison in the configuration shows up nowhere: previews, update, state, stack export, stack output."""
     texts = [project.preview(), project.preview("--diff"), project.preview("--json"), project.up()]

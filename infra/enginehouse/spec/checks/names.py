@@ -15,6 +15,8 @@ MOST_TOGETHER = 31
 """Letters of a stack's and a machine's name together. HAProxy takes socket paths of at most 97 letters (measured
 2026-11, 2.8.25). In `STATE/STACK/gateway-MACHINE/run/admin.sock` the fixed part takes 25, which leaves 41 for the state
 folder: enough for `/home/TEN-LETTERS/.local/state/enginehouse`."""
+MOST_AS_ROOT = 52
+"""The same where the state folder is root's, `/var/lib/enginehouse`."""
 
 
 def check(spec: Spec, _: Source) -> Iterator[Problem]:
@@ -27,15 +29,21 @@ def _too_long(spec: Spec) -> Iterator[Problem]:
     for host in every_host(spec):
         longest[host.path] = max(longest.get(host.path, host), host, key=lambda h: len(h.name))
     for path, host in longest.items():
-        length = len(spec.name) + len(host.name)
-        if length > MOST_TOGETHER:
+        length, most = len(spec.name) + len(host.name), MOST_AS_ROOT if _is_root(spec, host) else MOST_TOGETHER
+        if length > most:
             yield Problem(
                 path=path,
                 on_key=True,
                 code=Code.NAMES_TOO_LONG,
                 summary=f"stack {shown(spec.name)} and machine {shown(host.name)} have {length} letters together",
-                hint=f"at most {MOST_TOGETHER} fit into the path of a socket on the machine",
+                hint=f"at most {most} fit into the path of a socket on the machine"
+                + ("" if most == MOST_AS_ROOT else f", and {MOST_AS_ROOT} as root"),
             )
+
+
+def _is_root(spec: Spec, host: Host) -> bool:
+    ssh = spec.machines[host.group].ssh
+    return ssh is not None and (ssh.become is not None or ssh.user == "root")
 
 
 def _clashes(spec: Spec) -> Iterator[Problem]:
