@@ -1,4 +1,4 @@
-# Installs programs from the packages of Debian and its kin, and starts none of their services.
+# Installs programs from the packages of Debian and its kin, and starts none of the services that are called like them.
 # What is being installed is written down meanwhile, so that a run which is cut off is finished by the next one.
 # Needs: root, apt, systemd.
 # Parts of one run that need different packages take turns.

@@ -206,6 +206,13 @@ kept_tools() { # CACHE: the lines whose file is still exactly the same
     done <"$1"
 }
 
+docker_of() { # SOCKET: why that Docker does not answer, if it does not
+    command -v docker >/dev/null || return 0
+    said=$(DOCKER_HOST=$1 timeout 10 docker version 2>&1 >/dev/null </dev/null) && return
+    key docker_error
+    printf '%s' "${said:-it does not answer within 10 s}"
+}
+
 disk() { # FOLDER that may not exist yet
     folder=$1
     while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done

@@ -61,6 +61,7 @@ SETTINGS: Mapping[str, Any] = {
     "drain_s": 20,
     "hang_after_s": None,
     "options": {},
+    "container": {},
     "secrets": ["key-demo"],
     "limits": {},
     "timeouts": {},
@@ -69,8 +70,8 @@ SETTINGS: Mapping[str, Any] = {
     "behind": {},
 }
 """`port`: the endpoint's, where it is not the world's own. `hang_after_s` may be shorter than in a stack file.
-`endpoint`: further keys of it. `front` and `behind`: further deployments before and after the one, by name, with what
-differs from these."""
+`container`: how the engine runs, if it is not a program of the machine. `endpoint`: further keys of it. `front` and
+`behind`: further deployments before and after the one, by name, with what differs from these."""
 
 
 class Recorder:
@@ -391,6 +392,7 @@ class World:
             "context_tokens": s["context"],
             "slots": s["slots"],
             "options": s["options"],
+            **s["container"],
             "health": {
                 "ready_within_s": s["ready_within_s"],
                 "drain_s": s["drain_s"],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import shlex
 import shutil
 import subprocess
@@ -14,9 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from enginehouse.planner.parts import HostKeys, Ssh
+from tests.dockerd import docker, dockerd, require_docker
 from tests.ssh.server import Client
 from tests.tools_available import cache
 
@@ -25,11 +23,9 @@ BRIDGE = "eh-hosts0"
 IMAGE = "machine"
 LOCK = Path(tempfile.gettempdir(), "enginehouse-test-hosts.lock")
 """One lab at a time: the bridge's name and the network are the whole machine's."""
-RUNTIME = Path(__file__).with_name("oci_runtime")
 REBOOTED = 129
 """How systemd ends as the first process of a container when it is told to reboot (measured 2026-11, systemd 252)."""
 START_S = 60.0
-COMMAND_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +82,7 @@ class Lab:
     """Who is let in everywhere, as root and as `ops`."""
 
     def docker(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        argv = ("docker", "-H", f"unix://{self.folder}/docker.sock", *words)
-        return subprocess.run(argv, input=stdin, capture_output=True, timeout=COMMAND_S, check=False)
+        return docker(self.folder, *words, stdin=stdin)
 
     @contextlib.contextmanager
     def machine(self, name: str, number: int) -> Iterator[Machine]:
@@ -120,7 +115,8 @@ class Lab:
 @contextlib.contextmanager
 def lab() -> Iterator[Lab]:
     """A lab without machines."""
-    image = _require()
+    image = cache() / "machine.tar"
+    require_docker(image)
     with contextlib.ExitStack() as stack:
         lock = stack.enter_context(LOCK.open("w"))
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -128,7 +124,8 @@ def lab() -> Iterator[Lab]:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         made = Lab(folder=folder, client=Client.make(folder / "client"))
         shutil.copy(f"{made.client.key}.pub", folder / "admitted")
-        stack.enter_context(_dockerd(made))
+        stack.enter_context(_forwarding())
+        stack.enter_context(dockerd(folder))
         where = (f"--subnet={NETWORK}.0/24", f"--gateway={NETWORK}.1", f"--opt=com.docker.network.bridge.name={BRIDGE}")
         _check(made, "network", "create", *where, "--opt=com.docker.network.driver.mtu=1400", "hosts")
         stack.callback(made.docker, "network", "rm", "hosts")
@@ -137,48 +134,15 @@ def lab() -> Iterator[Lab]:
         yield made
 
 
-def _require() -> Path:
-    """The machines' file tree. Without it, or what runs it, the test is skipped, or fails with REQUIRE_ALL=1."""
-    image = cache() / "machine.tar"
-    lacking = [name for name in ("dockerd", "docker", "iptables", "ip") if shutil.which(name) is None]
-    reason = f"machines of their own need root, {', '.join([*lacking, str(image)])}; as root `make test` brings them"
-    if os.geteuid() == 0 and not lacking and image.exists():
-        return image
-    if os.environ.get("REQUIRE_ALL") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @contextlib.contextmanager
-def _dockerd(made: Lab) -> Iterator[None]:
-    folder = made.folder
-    argv = (
-        "dockerd",
-        f"--data-root={folder}/data",
-        f"--exec-root={folder}/exec",
-        f"--host=unix://{folder}/docker.sock",
-        f"--pidfile={folder}/pid",
-        f"--config-file={folder}/docker.json",
-        "--storage-driver=overlay2",
-        "--bridge=none",
-        f"--add-runtime=lab={RUNTIME}",
-        "--default-runtime=lab",
-    )
-    (folder / "docker.json").write_text("{}")
-    forwarding = subprocess.run(("iptables", "-S", "FORWARD"), capture_output=True, check=True, text=True).stdout
-    with (folder / "dockerd.log").open("w") as log:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+def _forwarding() -> Iterator[None]:
+    """The machine's policy stays: dockerd sets its own and leaves it."""
+    rules = subprocess.run(("iptables", "-S", "FORWARD"), capture_output=True, check=True, text=True).stdout
     try:
-        until = time.monotonic() + START_S
-        while made.docker("version").returncode != 0:
-            assert process.poll() is None and time.monotonic() < until, (folder / "dockerd.log").read_text()
-            time.sleep(0.1)
         yield
     finally:
-        process.terminate()
-        process.wait(START_S)
-        policy = forwarding.split("\n", 1)[0].removeprefix("-P ").split()
-        subprocess.run(("iptables", "-P", *policy), check=False)  # dockerd sets its own and leaves it
+        policy = rules.split("\n", 1)[0].removeprefix("-P ").split()
+        subprocess.run(("iptables", "-P", *policy), check=False)
 
 
 def _check(made: Lab, *words: str) -> None:

@@ -11,7 +11,7 @@ from enginehouse.converge.hangs import Hangs, Hung, hangs, hung
 from enginehouse.converge.manifest import Damaged, Manifest, from_json
 from enginehouse.converge.owner import Owner
 from enginehouse.converge.owner import from_json as owner_from_json
-from enginehouse.converge.places import SUPERVISOR
+from enginehouse.converge.places import CONTAINED, SUPERVISOR
 from enginehouse.converge.standing import Order
 from enginehouse.converge.standing import from_json as order_from_json
 from enginehouse.gateway.stats import ServerRow, parse_stats
@@ -27,6 +27,10 @@ class Process:
     age_s: int
     program: str
     release: str
+
+    def belongs_to(self, program: str) -> bool:
+        """Whether it is that program, or in its container."""
+        return self.program in (program, program + CONTAINED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +125,16 @@ class Facts:
         return next((p for p in self.processes if p.program == program and p.parent == self.supervisor), None)
 
     def orphans(self) -> tuple[Process, ...]:
-        """Programs of the stack that no living supervisor looks after, except the supervisor itself."""
+        """Programs of the stack that no living supervisor looks after, except the supervisor itself.
+
+        What is in a container is no child of ours: its start script looks after it.
+        """
         ours = {p.pid for p in self.processes}
-        return tuple(p for p in self.processes if p.pid != self.supervisor and p.parent not in ours)
+        lost = (p for p in self.processes if p.pid != self.supervisor and p.parent not in ours)
+        return tuple(p for p in lost if not (p.program.endswith(CONTAINED) and self._started(p)))
+
+    def _started(self, contained: Process) -> bool:
+        return self.running(contained.program.removesuffix(CONTAINED)) is not None
 
 
 def parse(text: str, stack: str) -> Facts:

@@ -46,6 +46,7 @@ def steps(part: HostPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     _check_gpus(part, facts)
     if install := packages.install(part, facts):
         return Steps(prepare=(install,), effect=Effect.START, reason=f"{install.title}, then what is missing of ours")
+    _check_docker(part, facts)
     _check_socket_path(part, places)
     files = _files(part, places, facts, secrets)
     wrong = wrong_files(files, facts.files)
@@ -111,6 +112,13 @@ def _get(name: str, part: HostPart) -> str:
     package = f"your system's package {packages.PACKAGES.get(name, name)}"
     setup = part.connection.ssh is None and name in ("haproxy", "supervisord")
     return f"get it from `make setup`, or {package}" if setup else f"get it from {package}"
+
+
+def _check_docker(part: HostPart, facts: Facts) -> None:
+    """It is started by its package and by systemd, so one that does not answer is a person's business."""
+    if said := facts.texts.get("docker_error", "").strip():
+        remedy = "`systemctl start docker` starts it; a user that is not root has to be in the group `docker`"
+        raise ConvergeFailed(f"{part.host}: Docker does not answer", reasons=(*said.splitlines()[-3:], remedy))
 
 
 def _check_socket_path(part: HostPart, places: Places) -> None:

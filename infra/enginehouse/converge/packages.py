@@ -21,6 +21,7 @@ PACKAGES: Mapping[str, str] = {
     "socat": "socat",
     "flock": "util-linux",
     "openssl": "openssl",
+    "docker": "docker.io",
 }
 """Program to package, the same names in Debian 10 to 13 and Ubuntu 20.04 to 24.04."""
 INSTALL_S = 1800.0

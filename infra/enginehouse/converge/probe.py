@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import enginehouse.converge.certificates as certificates
+from enginehouse.converge.containers import SOCKET
 from enginehouse.converge.places import (
     CERTIFICATES,
     Places,
@@ -21,7 +22,7 @@ from enginehouse.converge.places import (
 from enginehouse.converge.weights import program_folder, record_of
 from enginehouse.engines import engines
 from enginehouse.inventory.gpus import PATIENCE_S
-from enginehouse.planner.parts import EndpointPart, GatewayPart, HostPart, Part, ReplicaPart, Side, WeightsPart
+from enginehouse.planner.parts import DOCKER, EndpointPart, GatewayPart, HostPart, Part, ReplicaPart, Side, WeightsPart
 from enginehouse.render.symbols import fill
 from enginehouse.render.templates import render
 
@@ -114,6 +115,8 @@ def _host(part: HostPart) -> Iterator[str]:
     yield f"[ ! -S {places.supervisor_socket} ] || yes socket"
     if part.gpus:
         yield from ("pci", f"gpus {PATIENCE_S}")
+    if DOCKER in part.tools:
+        yield f"docker_of {SOCKET}"
     for name in part.tools:
         yield f"tool {places.tools} {name} {' '.join(VERSION_ARGS.get(name, ('--version',)))}"
 
@@ -151,7 +154,8 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
     yield f"text_of verified {on_machine(record_of(part.weights, part.weights_path))}"
     if part.binary:
         yield f"place={on_machine(program_folder(part.binary))}/"
-    yield f"tool {places.tools} {part.program} {shlex.join(engine.version_args)}"
+    asked = engine.version_args if part.image is None else ("--version",)
+    yield f"tool {places.tools} {part.program} {shlex.join(asked)}"
     yield f"kept_tools {places.tools}"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import enginehouse.converge.containers as containers
 import enginehouse.converge.scripts as scripts
 import enginehouse.converge.sides as sides
 from enginehouse.converge.facts import Facts
@@ -48,7 +49,7 @@ def steps(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> Ste
 def foreseen(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     """The steps once host and weights are there. Before new weights are, nobody knows what fits into memory."""
     replica = Replica(part, facts, secrets)
-    brings = part.binary is not None and part.program not in facts.tools
+    brings = bool(part.binary or part.image) and part.program not in facts.tools
     if brings and not replica.running():
         return Steps(effect=Effect.START, reason="the engine starts once its program is there")
     if not brings and (facts.texts.get("weights", "").strip() or not replica.running() or replica.serving()):
@@ -190,7 +191,9 @@ def _meaning(replica: Replica, old: Runner | None, target: Runner) -> tuple[Effe
 
 
 def _stage(replica: Replica, target: Runner) -> Iterator[Step]:
-    """The release's folder, beside what runs. Its program file comes with the start."""
+    """The release's image and folder, beside what runs. Its program file comes with the start."""
+    if replica.part.image:
+        yield containers.bring(replica.places, replica.tool.path, replica.part.image)
     *files, _ = replica.files(target.side)
     if wrong := wrong_files(files, replica.facts.files):
         yield Place(title=f"staging release {replica.release}", files=wrong)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import enginehouse.converge.containers as containers
 import enginehouse.converge.watch as watch
 from enginehouse.converge.facts import Facts, Process, Tool
 from enginehouse.converge.manifest import Left, Manifest
@@ -39,6 +40,8 @@ class Runner:
     seat: Seat | None
     """Where it stands at the running gateway; None if no gateway runs or it does not know this side with this port."""
     process: Process | None
+    stop_s: int = ENGINE_STOP_S
+    """How long the supervisor waits for its end before it is killed."""
     hangs: bool = False
     """The process is the one that the watchdog says hangs: it finishes nothing more."""
 
@@ -80,8 +83,8 @@ class Replica:
             replace(self.facts, kept_tools={}) if part.binary else self.facts,
             part.program,
             host=part.host,
-            wanted=f"{engine.title} {part.version}",
-            fits=lambda tool: engine.installed_version(tool.version) == part.version,
+            wanted=f"{engine.title} {part.version}" if part.image is None else "Docker",
+            fits=lambda tool: bool(part.image) or engine.installed_version(tool.version) == part.version,
         )
 
     def runner(self, side: Side) -> Runner:
@@ -124,11 +127,24 @@ class Replica:
         }
         command = [fill(word, symbols, self._secrets) for word in words(f"@{{tool:{part.program}}}", part.args)]
         env = {name: fill(value, symbols, self._secrets) for name, value in part.env.items()}
-        mark = f"{part.stack}/{part.name}/{side}"
         greeting = f"{GREETING}release {self.release} starts on side {side}, port {part.ports[side]}"
+        if part.image:
+            weights = fill(part.weights_path, symbols, self._secrets)
+            start = containers.start_script(
+                part,
+                self.places,
+                side,
+                release=self.release,
+                weights=weights,
+                greeting=greeting,
+                command=command,
+                env=env,
+            )
+        else:
+            start = start_script(folder, f"{part.stack}/{part.name}/{side}", greeting, command, env)
         return (
             *placed(part.files, folder, symbols, self._secrets),
-            start_script(folder, mark, greeting, command, env),
+            start,
             self.program_file(self.runner(side), self.release),
         )
 
@@ -146,7 +162,7 @@ class Replica:
             side=runner.side,
             release=release,
             stop_signal="TERM",
-            stop_s=ENGINE_STOP_S,
+            stop_s=runner.stop_s,
         )
 
     def seats(self) -> tuple[Seat, ...]:
@@ -169,7 +185,7 @@ class Replica:
     def owner_of(self, runner: Runner) -> str | None:
         """Who else than this side listens on its port, for a message."""
         listener = self.facts.listeners.get(runner.port)
-        ours = {p.pid for p in self.facts.processes if p.program == f"{runner.places.name}/{runner.side}"}
+        ours = {p.pid for p in self.facts.processes if p.belongs_to(f"{runner.places.name}/{runner.side}")}
         return None if listener is None or listener.pid in ours else str(listener)
 
     def _own(self) -> tuple[Runner, ...]:
@@ -244,6 +260,7 @@ def _runner(part: ReplicaPart, places: Places, side: Side, facts: Facts, drain_s
         drain_s=drain_s,
         seat=_seat(part, side, facts),
         process=process,
+        stop_s=containers.STOP_S if part.image else ENGINE_STOP_S,
         hangs=bool(process and facts.hung and process.pid == facts.hung.pid),
     )
 

@@ -56,6 +56,8 @@ class Engine:
     memory_mib: Callable[[Deployment, int], int]
     """(deployment, size of the weights in bytes or 0 if unknown) to an estimate of the memory one replica needs."""
     check_options: CheckOptions
+    image: str
+    """Where its container images are, with `{version}` in the tag: what a person may look a digest up for."""
     weights_suffixes: tuple[str, ...] = ()
     """Endings of the files it loads, in lower case; empty if it loads folders or by content."""
     health_path: str

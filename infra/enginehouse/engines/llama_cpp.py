@@ -207,6 +207,7 @@ ENGINE = Engine(
     env=_env,
     memory_mib=_memory_mib,
     check_options=_check_options,
+    image="ghcr.io/ggml-org/llama.cpp:server-{version}",
     weights_suffixes=(".gguf",),
     health_path="/health",
     metrics_path="/metrics",

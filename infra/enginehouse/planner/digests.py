@@ -34,6 +34,7 @@ def restart_digest(part: ReplicaPart | GatewayPart) -> str:
             "env": part.env,
             "weights": part.weights,
             **({"binary": part.binary} if part.binary else {}),
+            **({"image": part.image} if part.image else {}),
             "ports": part.ports,
             "files": files,
         }

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+DOCKER = "docker"
+"""The program of a replica whose engine runs in a container."""
+
 
 class OnChange(StrEnum):
     """What a changed file asks of the part that owns it."""
@@ -164,9 +167,11 @@ class ReplicaPart(Part):
     engine: str
     version: str
     program: str
-    """The engine's executable: the key of a `@{tool:...}` symbol."""
+    """What is started, the engine's executable or `docker`: the key of a `@{tool:...}` symbol."""
     binary: str | None = None
     """SHA-256 of the file that the executable comes from; None if the machine has one on its PATH."""
+    image: str | None = None
+    """The container image that the engine comes from, with its digest; None: it is a program of the machine."""
     args: Mapping[str, str | bool | tuple[str, ...]]
     """Long flags without dashes, sorted (the wire keeps no order); True is a bare flag, a tuple repeats the flag."""
     env: Mapping[str, str] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from enginehouse.engines import engines
 from enginehouse.gateway import files as gateway_files
 from enginehouse.planner.allocate import HostPorts, allocate
 from enginehouse.planner.parts import (
+    DOCKER,
     Backend,
     Client,
     Connection,
@@ -34,7 +35,7 @@ from enginehouse.planner.tls import chain_of, listens_on, named_on, seal_of, tls
 from enginehouse.render.symbols import literal
 from enginehouse.spec.hosts import Host, every_host, hosts_of
 from enginehouse.spec.lock import Lock
-from enginehouse.spec.model import Binary, Deployment, Model, Spec
+from enginehouse.spec.model import Binary, Deployment, Model, Runtime, Spec
 from enginehouse.spec.model import Route as WrittenRoute
 from enginehouse.spec.names import endpoint_name, gateway_name, program_name, replica_name, replica_names, weights_name
 from enginehouse.spec.variants import on_host
@@ -48,6 +49,9 @@ SSH_TOOLS: Mapping[str, str] = {"socat": "1.7"}
 
 OWN_CA_TOOLS: Mapping[str, str] = {"openssl": "1.1.1"}
 """Needed where a gateway's certificate is made; 1.1.1 is Debian 10's, and older ones get no more repairs."""
+
+DOCKER_TOOLS: Mapping[str, str] = {DOCKER: "20.10"}
+"""Needed beside them where engines run in containers; 20.10 is Debian 12's."""
 
 
 def plan(spec: Spec, lock: Lock) -> Plan:
@@ -98,7 +102,13 @@ def _site(spec: Spec, host: Host, ports: HostPorts) -> _Site:
 def _host(spec: Spec, host: Host) -> HostPart:
     connection = _connection(spec, host)
     own_ca = spec.endpoint.tls.mode is TlsMode.OWN_CA and host.group == spec.endpoint.runs_on
-    tools = {**REQUIRED_TOOLS, **(SSH_TOOLS if connection.ssh else {}), **(OWN_CA_TOOLS if own_ca else {})}
+    contained = any(d.runtime is Runtime.DOCKER and d.runs_on == host.group for d in spec.deployments.values())
+    tools = {
+        **REQUIRED_TOOLS,
+        **(SSH_TOOLS if connection.ssh else {}),
+        **(OWN_CA_TOOLS if own_ca else {}),
+        **(DOCKER_TOOLS if contained else {}),
+    }
     declared = spec.machines[host.group].gpus
     return HostPart(
         name=host.name,
@@ -183,8 +193,9 @@ def _replica(
         index=index,
         engine=engine.name,
         version=deployment.version,
-        program=engine.program,
+        program=DOCKER if deployment.image else engine.program,
         binary=deployment.binary.sha256 if deployment.binary else None,
+        image=deployment.image,
         args=dict(sorted(engine.args(deployment, path).items())),  # as on the wire, which keeps no order
         env=engine.env(deployment),
         weights=deployment.model.sha256,

@@ -132,6 +132,8 @@ def _replica(part: ReplicaPart) -> Iterator[Entry]:
     yield "engine", f"{part.engine} {part.version} ({part.program})"
     if part.binary:
         yield "program", f"sha256 {part.binary[:SHORT]}"
+    if part.image:
+        yield "image", part.image
     yield from _listed("args", args_text(part.args))
     yield from _listed("env", (f"{name}={_word(value)}" for name, value in part.env.items()))
     yield "weights", f"sha256 {part.weights[:SHORT]} at {part.weights_path}"

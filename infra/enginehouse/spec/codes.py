@@ -69,6 +69,7 @@ class Code(StrEnum):
     DUPLICATE_ROUTE = "duplicate-route"
     BAD_ROUTE = "bad-route"
     BAD_SOURCE = "bad-source"
+    BAD_IMAGE = "bad-image"
     WRONG_FILE_TYPE = "wrong-file-type"
     SPLIT_WEIGHTS = "split-weights"
     PLACEHOLDER_SHA256 = "placeholder-sha256"

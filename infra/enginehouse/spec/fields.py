@@ -19,6 +19,7 @@ PATH_PATTERN = r"[^\u0000-\u001f\u007f]+"
 SERVED_NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,95}"
 SHA256_PATTERN = r"[0-9a-f]{64}"
 SOURCE_PATTERN = r"(upload|host|https)://[^\u0000-\u0020\u007f]([^\u0000-\u001f\u007f]*[^\u0000-\u0020\u007f])?"
+IMAGE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}"
 TEXT_PATTERN = r"[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*"
 ADDRESS_PATTERN = r"[A-Za-z0-9_:]([A-Za-z0-9._:%-]{0,253}[A-Za-z0-9_])?"
 USER_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._@\\-]{0,63}"
@@ -40,6 +41,7 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
         USER_PATTERN: "letters, digits and the signs . _ @ \\ -, at most 64",
         JUMP_PATTERN: "USER@HOST:PORT, several with commas between them",
         KEY_FILE_PATTERN: "~/PATH or /PATH",
+        IMAGE_PATTERN: "NAME@sha256:DIGEST",
         TEXT_PATTERN: "letters and line ends, no control characters",
         SECRET_NAME_PATTERN: "lower-case letters, digits and hyphens, at most 64, with a letter or digit at both ends",
     }

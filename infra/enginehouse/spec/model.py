@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 
 from enginehouse.planner.parts import Certificate, Scope, TlsMode
 from enginehouse.spec.fields import (
+    IMAGE_PATTERN,
     NAME_PATTERN,
     RANGE_PATTERN,
     SECRET_NAME_PATTERN,
@@ -44,6 +45,7 @@ class Runtime(StrEnum):
     """What keeps an engine running."""
 
     SUPERVISOR = "supervisor"
+    DOCKER = "docker"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,17 @@ class Deployment:
         example=_BINARY_EXAMPLE,
         default=None,
     )
-    runtime: Runtime = key("What keeps the engine running.", example="supervisor", default=Runtime.SUPERVISOR)
+    runtime: Runtime = key(
+        "How the engine runs: `supervisor` starts the engine that is on the machine, `docker` one in a container.",
+        example="supervisor",
+        default=Runtime.SUPERVISOR,
+    )
+    image: str | None = key(
+        "With `docker`: the container image, as `NAME@sha256:DIGEST`. It starts the engine, in the given version.",
+        example=f"ghcr.io/ggml-org/llama.cpp@sha256:{'0123456789abcdef' * 4}",
+        default=None,
+        pattern=IMAGE_PATTERN,
+    )
     runs_on: str = key("The machine group it runs on.", example="laptop", pattern=NAME_PATTERN)
     model: Model = key("The weights and the name they are served under.", example=_MODEL_EXAMPLE)
     replicas_per_host: int = key("Running copies on each machine.", example=1, default=1, minimum=1, maximum=64)
@@ -183,6 +195,7 @@ class Settings:
 
     version: str | None = _again("version")
     binary: Binary | None = _again("binary")
+    image: str | None = _again("image")
     replicas_per_host: int | None = _again("replicas_per_host")
     context_tokens: int | None = _again("context_tokens")
     slots: int | None = _again("slots")

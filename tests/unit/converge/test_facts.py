@@ -65,6 +65,16 @@ def test_processes_are_supervised_or_orphans() -> None:
     assert [process.pid for process in found.orphans()] == [13]
 
 
+@pytest.mark.parametrize(("script", "orphans"), [("11\t10\t98\tdemo/chat-box-0/a\tr1\n", []), ("", [20])])
+def test_what_is_in_a_container_belongs_to_its_start_script(script: str, orphans: list[int]) -> None:
+    """It is a child of Docker's. Without a supervised script, its first process is lost; it ends the rest."""
+    table = f"10\t1\t99\tdemo/box/supervisor\t\n{script}"
+    table += "20\t7\t97\tdemo/chat-box-0/a/container\tr1\n21\t20\t97\tdemo/chat-box-0/a/container\tr1\n"
+    found = facts(processes=table)
+    assert [process.pid for process in found.orphans()] == orphans
+    assert [process.pid for process in found.processes if process.belongs_to("chat-box-0/a")][-2:] == [20, 21]
+
+
 def test_without_a_supervisor_everything_is_an_orphan() -> None:
     """What kill -9 of the supervisor leaves."""
     found = facts(processes="11\t1\t98\tdemo/chat-box-0/a\tr1\n12\t11\t98\tdemo/chat-box-0/a\tr1\n")

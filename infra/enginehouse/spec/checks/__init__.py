@@ -15,6 +15,7 @@ from enginehouse.spec.checks import (
     engines,
     hardware,
     hosts,
+    images,
     machines,
     names,
     options,
@@ -38,6 +39,7 @@ Check: TypeAlias = Callable[[Spec, Source], Iterable[Problem]]
 CHECKS: tuple[Check, ...] = (
     engines.check,
     versions.check,
+    images.check,
     options.check,
     context.check,
     machines.check,

@@ -1,0 +1,312 @@
+"""An engine in a container: the real llama-server, under a Docker daemon of our own and a real supervisor."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enginehouse.converge import foresee
+from enginehouse.errors import ConvergeFailed
+from tests import dockerd
+from tests.converge.conftest import new_world
+from tests.converge.harness import World, install_real_engine
+from tests.converge.load import load, wait_for_answers
+from tests.converge.test_watchdog import STOP_MAIN_THREAD, usable, wait_for_watcher
+from tests.standins.registry import Registry
+from tests.standins.tiny_model import write_tiny_model
+from tests.tools_available import require_tool
+
+pytestmark = pytest.mark.hosts
+
+HANG_AFTER_S = 5
+OTHERS = "somebody-elses"
+
+
+class ContainerWorld(World):
+    """A world whose `docker` is the one of a daemon in its own folder."""
+
+    registry: Registry
+    image: str
+
+    def write_model(self, behaviour: Mapping[str, Any]) -> None:
+        """One for the real engine, which does what it does."""
+        write_tiny_model(self.model)
+
+    def docker(self, *words: str) -> str:
+        done = dockerd.docker(self.folder, *words)
+        assert done.returncode == 0, (words, done.stderr.decode())
+        return done.stdout.decode().strip()
+
+    def containers(self) -> list[str]:
+        """Names of all there are."""
+        return sorted(self.docker("ps", "--all", "--format={{.Names}}").split())
+
+    def inspected(self) -> dict[str, Any]:
+        """The serving one, as Docker tells of it."""
+        (found,) = json.loads(self.docker("inspect", self.container))
+        assert isinstance(found, dict)
+        return found
+
+    @property
+    def container(self) -> str:
+        return f"enginehouse-{self.stack}-chat-box-0-{self.side}"
+
+    @contextmanager
+    def somebody_elses(self, name: str) -> Iterator[None]:
+        """A container that is not ours and does nothing."""
+        self.docker("create", f"--name={name}", self.image)
+        try:
+            yield
+            assert name in self.containers()
+        finally:
+            self.docker("rm", "--force", name)
+
+    def weights(self) -> str:
+        return self.replica().weights_path.replace("@{state}", str(self.state))
+
+    def pids(self, mark: str) -> list[int]:
+        return sorted(pid for pid, found in self.processes().items() if found == mark)
+
+    def start_script(self) -> int:
+        """Its process; what it starts outside of the container has its mark, too."""
+        info = self.supervisor().info(self.engine)
+        assert info
+        return info.pid
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[ContainerWorld]:
+    """A stack that is not up yet, with an image like the engine's official one in a registry."""
+    dockerd.require_docker()
+    with ExitStack() as stack:
+        world = stack.enter_context(new_world(ContainerWorld))
+        world.registry = Registry()
+        stack.callback(world.registry.close)
+        world.image = world.registry.add("llama.cpp", _files(), CONFIG)
+        stack.enter_context(dockerd.dockerd(world.folder, "--iptables=false"))
+        install_real_engine(world)
+        client = world.tools / "docker"
+        client.write_text(f'#!/bin/sh\nexec {shutil.which("docker")} -H {dockerd.socket(world.folder)} "$@"\n')
+        client.chmod(0o755)
+        yield world
+        world.kill_all()
+
+
+@pytest.fixture
+def contained(made: ContainerWorld) -> ContainerWorld:
+    """A stack that is up, whose engine is in a container."""
+    made.reset()
+    container = {"runtime": "docker", "image": made.image}
+    made.settings |= {"container": container, "ready_within_s": 90, "options": {"threads": 1}}
+    made.settings["hang_after_s"] = HANG_AFTER_S
+    made.up()
+    made.events.clear()
+    return made
+
+
+CONFIG = {
+    "Entrypoint": ["/app/llama-server"],
+    "Env": ["LLAMA_ARG_HOST=0.0.0.0", "PATH=/usr/bin"],
+    "Healthcheck": {"Test": ["CMD", "curl", "-f", "http://localhost:8080/health"]},
+}
+"""As in the engine's official images (llama.cpp, .devops/cuda.Dockerfile, read 2026-10)."""
+
+
+def _files() -> dict[str, Path]:
+    """The engine and what it is linked to."""
+    program = require_tool("llama-server")
+    linked = subprocess.run(("ldd", program), check=True, capture_output=True, text=True).stdout
+    libraries = re.findall(r"(/\S+) \(", linked)
+    return {"/app/llama-server": Path(program), **{path: Path(path) for path in libraries}}
+
+
+def test_an_engine_serves_from_a_container_that_may_do_little(contained: ContainerWorld) -> None:
+    """By digest, on loopback, with weights to read and nothing to write; a second run is one look and no write."""
+    assert contained.ask(max_tokens=4)[0] == 200
+    found = contained.inspected()
+    assert found["Config"]["Image"] == contained.image
+    labels = {name: value for name, value in found["Config"]["Labels"].items() if name.startswith("enginehouse.")}
+    assert labels == {
+        "enginehouse.state": str(contained.state),
+        "enginehouse.program": f"{contained.stack}/chat-box-0/{contained.side}",
+        "enginehouse.stack": contained.stack,
+        "enginehouse.part": "chat-box-0",
+        "enginehouse.release": contained.manifest("chat-box-0")["release"],
+    }
+    host = found["HostConfig"]
+    assert (host["Init"], host["ReadonlyRootfs"], host["CapDrop"]) == (True, True, ["ALL"])
+    assert [(mount["Source"], mount["RW"]) for mount in found["Mounts"]] == [(contained.weights(), False)]
+    assert f"127.0.0.1:{contained.serving_port}" in _listening(contained.serving_port)
+    assert contained.registry.pulled == [contained.image.partition("@")[2]]
+    before, runs = contained.snapshot(), contained.connector.runs
+    contained.converge(contained.replica())
+    assert (contained.connector.runs - runs, contained.snapshot()) == (1, before)
+    assert not (contained.observe(contained.plan().hosts[0]) or pytest.fail()).inputs.get("drift")
+
+
+def _listening(port: int) -> str:
+    return subprocess.run(("ss", "-Hltn", f"sport = :{port}"), check=True, capture_output=True, text=True).stdout
+
+
+def test_an_edit_fails_no_request_and_leaves_one_container(contained: ContainerWorld) -> None:
+    """The next release starts beside the running one, on the other side, and the old container goes with it."""
+    side = contained.side
+    with load(contained, clients=2) as count:
+        wait_for_answers(count, 2, within_s=60)
+        contained.settings["context"] = 1024
+        assert str(foresee(contained.replica(), contained.context())).startswith("restart")
+        contained.converge(contained.replica())
+        wait_for_answers(count, 2, within_s=60)
+    assert count.failed == []
+    assert contained.side is side.other()
+    assert contained.containers() == [contained.container]
+
+
+def test_an_engine_moves_into_its_container_and_out_again(contained: ContainerWorld) -> None:
+    """The runtime is changed while requests come; what ran before is gone each time."""
+    container = contained.settings["container"]
+    with load(contained, clients=2) as count:
+        for runtime, left in (({}, 0), (container, 1)):
+            wait_for_answers(count, 2, within_s=60)
+            contained.settings["container"] = runtime
+            contained.converge(contained.replica())
+            assert len(contained.containers()) == left
+            wait_for_answers(count, 2, within_s=60)
+    assert count.failed == []
+
+
+def kill_start_script(world: ContainerWorld) -> None:
+    os.kill(world.start_script(), signal.SIGKILL)
+
+
+def kill_all_outside(world: ContainerWorld) -> None:
+    """Everything of the side but its container."""
+    for pid in world.pids(f"chat-box-0/{world.side}"):
+        os.kill(pid, signal.SIGKILL)
+
+
+def remove_container(world: ContainerWorld) -> None:
+    world.docker("rm", "--force", world.container)
+
+
+@pytest.mark.parametrize("harm", [kill_start_script, kill_all_outside, remove_container])
+def test_a_container_that_is_lost_comes_again_by_itself(
+    contained: ContainerWorld, harm: Callable[[ContainerWorld], None]
+) -> None:
+    """Nobody runs anything: the supervisor starts it anew, and what was left behind ends first."""
+    before = contained.inspected()["Id"]
+    harm(contained)
+    contained.wait_until(lambda: _is_another(contained, before), within_s=60)
+    contained.wait_until(lambda: contained.ask(max_tokens=4)[0] == 200, within_s=60)
+    assert contained.containers() == [contained.container]
+    assert contained.observe(contained.plan().hosts[0])
+    contained.up()
+
+
+def _is_another(world: ContainerWorld, before: str) -> bool:
+    ids = world.docker("ps", "--quiet", "--no-trunc", f"--filter=name={world.container}").split()
+    return ids not in ([], [before])
+
+
+def test_a_container_without_a_supervisor_is_found_and_ended(contained: ContainerWorld) -> None:
+    """Everything but the container was killed: a look names it, and the next run begins anew, with one container."""
+    before = contained.inspected()["Id"]
+    contained.kill("box/supervisor")
+    kill_all_outside(contained)
+    observed = contained.observe(contained.plan().hosts[0])
+    assert observed and observed.inputs["running"] is False
+    contained.up()
+    assert contained.ask(max_tokens=4)[0] == 200
+    assert contained.containers() == [contained.container]
+    assert contained.inspected()["Id"] != before
+
+
+def test_a_container_beside_a_living_supervisor_is_drift(contained: ContainerWorld) -> None:
+    """As after a kill -9 at the wrong moment: one of the idle side is named, and ended before anything is started."""
+    idle = contained.side.other()
+    mark = f"{contained.stack}/chat-box-0/{idle}/container"
+    names = ("--env", "ENGINEHOUSE_STATE", "--env", "ENGINEHOUSE_PROGRAM", "--env", "ENGINEHOUSE_RELEASE")
+    words = ("run", "--detach", "--rm", "--init", "--network=host", f"--volume={contained.weights()}:/m:ro", *names)
+    ours = {"ENGINEHOUSE_STATE": str(contained.state), "ENGINEHOUSE_PROGRAM": mark, "ENGINEHOUSE_RELEASE": "x"}
+    port = str(contained.replica().ports[idle])
+    command = ("docker", "-H", dockerd.socket(contained.folder), *words, contained.image)
+    subprocess.run((*command, "--model", "/m", "--port", port), env={**os.environ, **ours}, check=True)
+    host = contained.plan().hosts[0]
+    observed = contained.observe(host)
+    assert observed
+    (text,) = observed.inputs["drift"]["processes"].values()
+    assert text.startswith("runs without the supervisor")
+    assert list(observed.inputs["drift"]["processes"]) == [f"chat-box-0/{idle}/container"]
+    contained.converge(host)
+    contained.wait_until(lambda: contained.containers() == [contained.container])
+    assert contained.ask(max_tokens=4)[0] == 200
+
+
+def test_a_name_that_somebody_else_has_is_left_to_them(contained: ContainerWorld) -> None:
+    """The new release fails with whose the name is; the old one serves, and their container is as it was."""
+    name = contained.container.removesuffix(contained.side) + contained.side.other()
+    with contained.somebody_elses(name):
+        theirs = contained.docker("inspect", "--format={{.Id}}", name)
+        contained.settings["context"] = 1024
+        with pytest.raises(ConvergeFailed, match="the release from before serves") as failure:
+            contained.converge(contained.replica())
+        assert any(theirs in reason for reason in failure.value.reasons)
+        assert contained.ask(max_tokens=4)[0] == 200
+
+
+def test_an_image_that_is_not_there_touches_nothing(contained: ContainerWorld) -> None:
+    """The registry's words are the reason, and no engine was stopped or started."""
+    before = contained.processes()
+    absent = f"{contained.image.partition('@')[0]}@sha256:{'1' * 64}"
+    contained.settings["container"] = {"runtime": "docker", "image": absent}
+    with pytest.raises(ConvergeFailed, match=r"bringing the image .* failed"):
+        contained.converge(contained.replica())
+    assert contained.processes() == before
+
+
+def test_the_watchdog_restarts_an_engine_that_hangs_in_its_container(contained: ContainerWorld) -> None:
+    """Its main thread is stopped and hears no SIGTERM: requests wait until the next container answers."""
+    before = contained.inspected()["Id"]
+    wait_for_watcher(contained)
+    engine = contained.pids(f"chat-box-0/{contained.side}/container")[-1]
+    with subprocess.Popen([sys.executable, STOP_MAIN_THREAD, str(engine)], stdout=subprocess.PIPE, text=True) as tracer:
+        assert tracer.stdout is not None
+        assert tracer.stdout.readline() == "stopped\n"
+        contained.wait_until(lambda: not usable(contained), within_s=60)
+        assert contained.ask(max_tokens=4)[0] == 200
+    contained.wait_until(lambda: bool(contained.journal("recovered")), within_s=60)
+    assert contained.containers() == [contained.container]
+    assert contained.inspected()["Id"] != before
+
+
+def test_a_docker_that_does_not_answer_is_named(contained: ContainerWorld) -> None:
+    """By the host part, before anything is done."""
+    client = contained.tools / "docker"
+    working = client.read_text()
+    client.write_text(working.replace("docker.sock", "no.sock"))
+    try:
+        with pytest.raises(ConvergeFailed, match="Docker does not answer") as failure:
+            contained.converge(contained.plan().hosts[0])
+        assert "Cannot connect to the Docker daemon" in "\n".join(failure.value.reasons)
+    finally:
+        client.write_text(working)
+
+
+def test_destroy_removes_our_containers_and_no_others(contained: ContainerWorld) -> None:
+    """Nor a process is left; the image stays."""
+    with contained.somebody_elses(OTHERS):
+        contained.down()
+        assert contained.containers() == [OTHERS]
+        assert contained.processes() == {}
+        contained.docker("image", "inspect", contained.image)

@@ -1,0 +1,93 @@
+"""A small real registry in the place of a public one: serves the images that it is given, for pulling by digest.
+
+It proves that an image is fetched by its digest, and once. It does not prove anything about logins, mirrors or limits.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+_CONFIG = "application/vnd.docker.container.image.v1+json"
+_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+
+
+class Registry:
+    """Listens on loopback, which Docker trusts without TLS. `pulled` are the digests of manifests that were fetched."""
+
+    def __init__(self) -> None:
+        self.pulled: list[str] = []
+        self._blobs: dict[str, tuple[str, bytes]] = {}
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def add(self, name: str, files: Mapping[str, Path], config: Mapping[str, object]) -> str:
+        """An image of one layer with these files, by their path inside; how it is named with its digest."""
+        layer = _layer(files)
+        rootfs = {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]}
+        image = {"architecture": "amd64", "os": "linux", "config": config, "rootfs": rootfs}
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": _MANIFEST,
+            "config": self._blob(_CONFIG, json.dumps(image).encode()),
+            "layers": [self._blob(_LAYER, gzip.compress(layer, 1))],
+        }
+        digest = self._blob(_MANIFEST, json.dumps(manifest).encode())["digest"]
+        return f"127.0.0.1:{self._server.server_port}/{name}@{digest}"
+
+    def _blob(self, kind: str, content: bytes) -> dict[str, object]:
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self._blobs[digest] = (kind, content)
+        return {"mediaType": kind, "size": len(content), "digest": digest}
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        registry = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                digest = self.path.rpartition("/")[2]
+                found = ("application/json", b"{}") if self.path == "/v2/" else registry._blobs.get(digest)
+                kind, content = found or ("text/plain", b"")
+                self.send_response(200 if found else 404)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(content)))
+                self.send_header("Docker-Content-Digest", digest)
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(content)
+                    registry.pulled += [digest] if kind == _MANIFEST else []
+
+            def do_HEAD(self) -> None:
+                self.do_GET()
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        return Handler
+
+
+def _layer(files: Mapping[str, Path]) -> bytes:
+    """With the folders, too: Docker would make them for itself, for nobody else to look into."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for folder in sorted({str(parent) for path in files for parent in Path(path).parents[:-1]}):
+            entry = tarfile.TarInfo(folder.lstrip("/"))
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(entry)
+        for path, file in files.items():
+            tar.add(file.resolve(), path.lstrip("/"))
+    return content.getvalue()
