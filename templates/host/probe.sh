@@ -62,6 +62,13 @@ drained_in() { # FOLDER of a stack: the order of each of its parts that has one
     done
 }
 
+other_host() { # FOLDER of a stack, HOST: another host part that this machine is, too
+    for file in "$1"/*/supervisord.conf; do
+        name=${file%/*} name=${name##*/}
+        [ ! -e "$file" ] || [ "$name" = "$2" ] || { key other_host; echo "$name"; return; }
+    done
+}
+
 newest_generation() { # FOLDER of files named after generations
     newest=0
     for file in "$1"/*.json; do

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from enginehouse.converge import SystemClock, as_inputs
+from enginehouse.converge import SystemClock, as_inputs, foresee
 from enginehouse.converge.lease import Leases
+from enginehouse.converge.steps import Effect
 from enginehouse.errors import ConnectorError, ConvergeFailed, LeaseHeld
 from enginehouse.gateway.runtime import Refused
 from tests.converge.harness import World
@@ -91,6 +92,18 @@ def test_a_state_folder_with_other_signs_is_refused_in_one_sentence(world: World
         assert "can't be the state folder" in str(failure.value)
         assert failure.value.reasons[0].startswith("set ENGINEHOUSE_STATE to an absolute path of letters, digits")
     assert not any(path.name.startswith("s") for path in world.folder.iterdir())
+
+
+def test_a_machine_is_one_host_of_a_stack(world: World) -> None:
+    """Under another name it is refused, at a preview, too, and what runs goes on: both would own all of it."""
+    world.up()
+    before = world.processes()
+    renamed = replace(world.plan().hosts[0], name="desk", host="desk")
+    assert foresee(renamed, world.context()).effect is Effect.FAILS
+    with pytest.raises(ConvergeFailed, match=f"desk: this machine is host box of {world.stack} already"):
+        world.converge(renamed)
+    assert world.processes() == before
+    assert not world.place("desk").exists()
 
 
 def test_slashes_at_the_end_of_the_state_folder_mean_nothing(world: World) -> None:

@@ -39,9 +39,11 @@ _VERSION = re.compile(r"\d+(?:\.\d+)+|\d+")
 def steps(part: HostPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     """What makes the machine ready for this stack's programs.
 
-    Raises `ConvergeFailed` naming every program that is too old, or is missing and can't be installed.
+    Raises `ConvergeFailed` naming every program that is too old, or is missing and can't be installed; also if the
+    machine is another host of the stack, since both would have the same processes, unit and folder for theirs.
     """
     places = Places.of(part, facts.state)
+    _check_name(part, facts)
     _check_tools(part, facts)
     _check_gpus(part, facts)
     if install := packages.install(part, facts):
@@ -75,6 +77,17 @@ def version_of(text: str) -> str:
 def is_at_least(found: str, lowest: str) -> bool:
     """Whether dotted numbers `found` are not below `lowest`."""
     return _numbers(found) >= _numbers(lowest)
+
+
+def _check_name(part: HostPart, facts: Facts) -> None:
+    if other := facts.texts.get("other_host", "").strip():
+        raise ConvergeFailed(
+            f"{part.host}: this machine is host {other} of {part.stack} already",
+            reasons=(
+                f"a machine is one host of a stack, by one name; call it {other}, or first run `pulumi up` without "
+                f"{other} (`pulumi destroy`, if it is the only host), then with {part.host}",
+            ),
+        )
 
 
 def _check_tools(part: HostPart, facts: Facts) -> None:

@@ -110,6 +110,7 @@ def _host(part: HostPart) -> Iterator[str]:
     yield "key path; printf '%s' \"$PATH\""
     yield f"system {part.stack}"
     yield f"text_of installing {places.installing}"
+    yield f"other_host {places.stack_folder} {part.name}"
     folders = (f"{STATE}/host", f"{STATE}/weights", places.stack_folder, *_host_folders(places))
     yield f"key folders; stat -c '%a %n' {' '.join(folders)} 2>/dev/null"
     yield f"[ ! -S {places.supervisor_socket} ] || yes socket"
