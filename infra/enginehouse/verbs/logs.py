@@ -11,11 +11,11 @@ from enginehouse.converge.logs import before_hang, following, has_logs, has_noti
 from enginehouse.planner.parts import Part, ReplicaPart
 from enginehouse.report.logs import log_line
 from enginehouse.verbs import Answer, InvalidInput, Show
+from enginehouse.verbs.each import of_each
 from enginehouse.verbs.follow import Source, follow
-from enginehouse.verbs.machines import looking
+from enginehouse.verbs.machines import AT_ONCE, looking
 from enginehouse.verbs.plans import parts_named, planned
 
-AT_ONCE = 16
 READ_S = 60.0
 
 
@@ -34,7 +34,8 @@ def logs(
 
     With `hung`, of each replica what it wrote before its engine hung last; with `notices`, what HAProxy says itself.
 
-    Raises `SpecError` if the stack can't be used, `InvalidInput` if there is no such part or it writes no such log.
+    Code `FAILED` if a machine can't be asked; what the others say is shown. Raises `SpecError` if the stack can't be
+    used, `InvalidInput` if there is no such part or it writes no such log.
     """
     if hung and forever:
         raise InvalidInput("--hung shows what was kept, and nothing new comes to it; leave --follow out")
@@ -42,15 +43,14 @@ def logs(
     if hung:
         parts = _engines(parts, part)
     width = max(len(p.name) for p in parts) if len(parts) > 1 else 0
-    with looking("logs", progress) as context:
+    with ThreadPoolExecutor(AT_ONCE) as pool, looking("logs", progress) as context:
         if forever:
             follow(_sources(parts, lines, notices, width, show), context)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            found = tuple(pool.map(lambda p: _last(p, lines, hung, notices, context), parts))
-    for p in (p for p, texts in zip(parts, found, strict=True) if not texts):
+        found, code = of_each(parts, lambda p: _last(p, lines, hung, notices, context), progress, pool)
+    for p in (p for p, texts in found if not texts):
         progress(f"{p.name}: has not hung on {p.host}" if hung else f"{p.name}: no log on {p.host} yet")
-    named = ((p, text) for p, texts in zip(parts, found, strict=True) for text in texts)
-    return Answer(lines=tuple(log_line(p.name, width, text) for p, text in named))
+    named = ((p, text) for p, texts in found for text in texts)
+    return Answer(lines=tuple(log_line(p.name, width, text) for p, text in named), code=code)
 
 
 def _with_logs(stack: str, name: str | None) -> tuple[Part, ...]:

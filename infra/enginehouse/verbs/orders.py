@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from enginehouse.converge import orders
 from enginehouse.planner.parts import Plan, ReplicaPart
 from enginehouse.report.orders import drained_text, ended_text, frozen_text
 from enginehouse.verbs import Answer, InvalidInput
-from enginehouse.verbs.machines import changing
+from enginehouse.verbs.each import of_each
+from enginehouse.verbs.machines import AT_ONCE, changing
 from enginehouse.verbs.plans import planned, replicas_named
 
 Progress = Callable[[str], None]
@@ -17,6 +20,7 @@ Progress = Callable[[str], None]
 def drain(stack: str, part: str, *, reason: str, wait: bool, force: bool, door: str, progress: Progress) -> Answer:
     """Take the requests from a replica, or from all of a deployment, which needs `force`: nobody is left to serve them.
 
+    One that can't be drained does not keep the others from it; the code is `FAILED` then, as with all orders.
     Raises `SpecError` if the stack can't be used, `InvalidInput` if it has no such replica, and like `orders.drain`.
     """
     made = planned(stack)
@@ -24,32 +28,35 @@ def drain(stack: str, part: str, *, reason: str, wait: bool, force: bool, door: 
     if not force:
         _check_some_left(made, replicas)
     with changing(door, progress) as context:
-        given = [(r, orders.drain(r, context, reason=reason, wait=wait, force=force)) for r in replicas]
-    return Answer(lines=tuple(row for r, order in given for row in drained_text(made.stack, r.name, order)))
+        one = partial(orders.drain, context=context, reason=reason, wait=wait, force=force)
+        given, code = of_each(replicas, one, progress)
+    return Answer(lines=tuple(row for r, order in given for row in drained_text(made.stack, r.name, order)), code=code)
 
 
 def undrain(stack: str, part: str, *, progress: Progress) -> Answer:
     """Give the requests back to a replica, or to all of a deployment. Raises like `drain`."""
     made = planned(stack)
     with changing("undrain", progress) as context:
-        ended = [(r.name, orders.undrain(r, context)) for r in replicas_named(made, part)]
-    return Answer(lines=tuple(ended_text(name, "drained", order) for name, order in ended))
+        ended, code = of_each(replicas_named(made, part), partial(orders.undrain, context=context), progress)
+    return Answer(lines=tuple(ended_text(r.name, "drained", order) for r, order in ended), code=code)
 
 
 def freeze(stack: str, *, reason: str, progress: Progress) -> Answer:
     """Keep everything of the stack as it is, on all its machines. Raises `SpecError` and what `orders.freeze` does."""
     made = planned(stack)
-    with changing("freeze", progress) as context:
-        given = [(host.name, orders.freeze(host, context, reason=reason)) for host in made.hosts]
-    return Answer(lines=tuple(row for name, order in given for row in frozen_text(made.stack, name, order)))
+    with ThreadPoolExecutor(AT_ONCE) as pool, changing("freeze", progress) as context:
+        given, code = of_each(made.hosts, partial(orders.freeze, context=context, reason=reason), progress, pool)
+    lines = tuple(row for host, order in given for row in frozen_text(made.stack, host.name, order))
+    return Answer(lines=lines, code=code)
 
 
 def unfreeze(stack: str, *, progress: Progress) -> Answer:
     """Let runs change the stack again. Raises `SpecError` and what `orders.unfreeze` does."""
     made = planned(stack)
-    with changing("unfreeze", progress) as context:
-        ended = [(f"{made.stack} on {host.name}", orders.unfreeze(host, context)) for host in made.hosts]
-    return Answer(lines=tuple(ended_text(name, "frozen", order) for name, order in ended))
+    with ThreadPoolExecutor(AT_ONCE) as pool, changing("unfreeze", progress) as context:
+        ended, code = of_each(made.hosts, partial(orders.unfreeze, context=context), progress, pool)
+    lines = tuple(ended_text(f"{made.stack} on {host.name}", "frozen", order) for host, order in ended)
+    return Answer(lines=lines, code=code)
 
 
 def _check_some_left(made: Plan, replicas: Sequence[ReplicaPart]) -> None:
