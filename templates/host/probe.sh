@@ -186,8 +186,8 @@ stat_of() { # FILE...: what changes when its content does
     stat -L -c '%s %Y %i' "$@" 2>/dev/null
 }
 
-tree_of() { # FOLDER: what changes when a file below it does
-    [ ! -d "$1" ] || find "$1" -type f -exec stat -c '%s %Y %i %a %n' {} + | sort | sha256sum
+tree_of() { # FOLDER: what changes when a file below it does, or what a link means
+    [ ! -d "$1" ] || find "$1" ! -type d -exec stat -c '%s %Y %i %a %N' {} + | sort | sha256sum
 }
 
 # `place`, if it is set, is the folder to look in instead of the PATH.

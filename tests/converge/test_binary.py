@@ -85,6 +85,22 @@ def test_a_program_that_is_altered_where_it_was_unpacked_is_drift_and_healed(run
     assert found.read_bytes() == written
 
 
+def test_a_link_to_another_program_is_drift_and_healed(running: World) -> None:
+    """The engine is started by a link, so a link that means something else is a program that nobody verified."""
+    bring(running, "release.tar.gz")
+    running.up()
+    part = next(part for part in running.plan().weights if part.program)
+    found = running.state / "weights" / part.sha256[:16] / "unpacked" / "llama-server"
+    meant = found.readlink()
+    found.unlink()
+    found.symlink_to(running.tools / "llama-server")
+    observed = running.observe(part)
+    assert observed is not None
+    assert observed.inputs["drift"] == {"program": "altered or missing where it was unpacked"}
+    running.up()
+    assert found.readlink() == meant
+
+
 def test_an_archive_without_the_program_is_told(running: World) -> None:
     """And leaves nothing half unpacked."""
     file = running.folder / "empty.tar.gz"
