@@ -43,7 +43,7 @@ def key_pem(key: ec.EllipticCurvePrivateKey, encryption: serialization.KeySerial
 def authority(name: str = "Test CA", *, issuer: Pair | None = None) -> Pair:
     """A root, or one that another authority has issued."""
     constraints = x509.BasicConstraints(ca=True, path_length=None)
-    return _made(name, issuer, STARTS, ENDS, [(constraints, True)])
+    return made(name, issuer, STARTS, ENDS, [(constraints, True)])
 
 
 def issue(
@@ -55,10 +55,10 @@ def issue(
 ) -> Pair:
     """A certificate for these names and addresses; signed by itself without an issuer."""
     alternatives = x509.SubjectAlternativeName([_general(name) for name in names])
-    return _made(names[0], issuer, starts, ends, [(alternatives, False), (x509.ExtendedKeyUsage([usage]), False)])
+    return made(names[0], issuer, starts, ends, [(alternatives, False), (x509.ExtendedKeyUsage([usage]), False)])
 
 
-def _made(
+def made(
     name: str,
     issuer: Pair | None,
     starts: datetime,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509 import Certificate, ExtensionNotFound
@@ -22,7 +22,10 @@ __all__ = ["Certificate", "fingerprint", "is_for_servers", "is_named", "issued",
 
 def parse(text: str) -> tuple[Certificate, ...]:
     """The certificates in a PEM text, in its order. Raises `ValueError` if it holds none, or one that is damaged."""
-    return tuple(x509.load_pem_x509_certificates(text.encode()))
+    found = tuple(x509.load_pem_x509_certificates(text.encode()))
+    for certificate in found:
+        _ = certificate.extensions  # not read before somebody asks
+    return found
 
 
 def pem(certificates: Sequence[Certificate]) -> str:
@@ -54,7 +57,7 @@ def is_named(certificate: Certificate, hostname: str) -> bool:
 
 
 def is_for_servers(certificate: Certificate) -> bool:
-    """Whether it may be shown by a server, and is not itself an authority."""
+    """Whether it may be shown by a server."""
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except ExtensionNotFound:
@@ -82,8 +85,8 @@ def key_fault(text: str, certificate: Certificate) -> str | None:
         key = load_pem_private_key(text.encode(), None)
     except TypeError:
         return "it has a passphrase; write it without one: `openssl pkey -in FILE -out NEW-FILE`"
-    except ValueError:
-        return "it is no private key in PEM"
+    except (ValueError, UnsupportedAlgorithm):
+        return "it is no private key in PEM, or one of a rare kind"
     ours, wanted = (_public(half) for half in (key.public_key(), certificate.public_key()))
     return None if ours == wanted else f"it belongs to another certificate than {fingerprint(certificate)[:12]}"
 

@@ -60,7 +60,8 @@ make_certificate() { # what has to be made anew, one at a time
     ) 8>"$authority/lock"
 }
 
-make_authority() { # whose name tells it from one before: clients then say that they don't know it
+# Its name tells it from one before: clients then say that they don't know it. openssl does not notice a full disk.
+make_authority() {
     new_key "$authority/ca.key.new" &&
         openssl req -new -x509 -sha256 -days $AUTHORITY_DAYS -key "$authority/ca.key.new" -out "$authority/ca.pem.new" \
             -subj "/O=Enginehouse/CN=$stack $(openssl rand -hex 4)" -config /dev/stdin <<EOT &&
@@ -73,6 +74,7 @@ basicConstraints = critical, CA:TRUE, pathlen:0
 keyUsage = critical, keyCertSign, cRLSign
 subjectKeyIdentifier = hash
 EOT
+        fits "$authority/ca.pem.new" "$authority/ca.key.new" &&
         mv -f "$authority/ca.key.new" "$authority/ca.key" && mv -f "$authority/ca.pem.new" "$authority/ca.pem"
 }
 

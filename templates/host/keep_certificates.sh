@@ -28,9 +28,9 @@ $(sed 1d "$home/tls/server.pem")
     speak "commit ssl cert $name"
 }
 
-speak() {
+speak() { # what is said may hold the private key, which no list of processes shall show
     selector=$(printf %s "$1" | od -An -v -tx1 | tr -d '\n' | sed 's/ /%/g')
-    curl -q -s -m 5 --unix-socket "$socket" "gopher://localhost/_$selector" ||
+    echo "url = gopher://localhost/_$selector" | curl -q -s -m 5 --unix-socket "$socket" -K - ||
         printf '%s\n' "$1" | socat -t 5 - "UNIX-CONNECT:$socket"
 }
 

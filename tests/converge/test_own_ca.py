@@ -15,6 +15,7 @@ from cryptography import x509
 from enginehouse.converge import foresee
 from enginehouse.converge.steps import Effect
 from enginehouse.planner.codec import to_plain
+from enginehouse.render.templates import render
 from tests.converge.harness import World
 from tests.converge.load import load, wait_for_answers
 
@@ -170,6 +171,39 @@ def test_the_private_keys_are_nowhere_but_in_their_files(sealed: World) -> None:
         if file.is_file() and any(line in file.read_text(errors="replace") for line in lines)
     }
     assert (holding, {file.stat().st_mode & 0o777 for file in files}) == (files, {0o600})
+
+
+def test_no_list_of_processes_shows_the_private_key(tmp_path: Path) -> None:
+    """Where HAProxy is handed a renewed certificate, curl reads it instead of being started with it."""
+    home = tmp_path / "demo" / "gateway"
+    (home / "tls").mkdir(parents=True)
+    (home / "tls" / "server.pem").write_text("names\nprivate\n")
+    functions = render("host/keep_certificates.sh").partition("\nwhile ")[0]
+    curl = f'curl() {{ echo "$*" >>{tmp_path}/words; cat >>{tmp_path}/read; }}'
+    sh(f"{functions}\n{curl}\nshow", str(tmp_path), "demo", "gateway", "")
+    private = b"%private".hex("%")[2:]
+    assert private not in (tmp_path / "words").read_text()
+    assert private in (tmp_path / "read").read_text()
+
+
+def test_a_full_disk_takes_no_authority_away(tmp_path: Path) -> None:
+    """openssl writes an empty file then, and says that all went well. Its twin has room."""
+    key, certificate = tmp_path / "own_ca" / "ca.key", tmp_path / "own_ca" / "ca.pem"
+    folders = f"authority={tmp_path}/own_ca home={tmp_path}/gateway stack=demo names=DNS:{HOSTNAME}"
+    functions = f"umask 077\n{folders}\n{render('host/certificates.sh')}"
+    full = """trap '' XFSZ
+        openssl() { case $1 in req) (ulimit -f 0 && command openssl "$@") ;; *) command openssl "$@" ;; esac; }"""
+    assert sh(f"{functions}\nmake_certificate").returncode == 0
+    before = key.read_text(), certificate.read_text()
+    key.chmod(0o644)  # so that it has to be made anew
+    assert sh(f"{functions}\n{full}\nmake_certificate").returncode != 0
+    assert (key.read_text(), certificate.read_text()) == before
+    assert sh(f"{functions}\nmake_certificate && certificate_fault").stdout == ""
+    assert key.read_text() != before[0]
+
+
+def sh(script: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(("sh", "-c", script, "sh", *words), capture_output=True, text=True, timeout=30, check=False)
 
 
 def reissue(world: World, *, days: int) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from enginehouse.certificates import is_named, key_fault, names
 from enginehouse.spec import Loaded, load
-from tests.certificates import ENDS, authority, issue, key_pem
+from tests.certificates import ENDS, STARTS, authority, issue, key_pem, made
 from tests.unit.spec.stacks import STACK
 
 ROOT = authority()
+P256, SM2 = bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a811ccf5501822d")
+"""Two curves, as keys name theirs."""
 TLS = """\
   hostname: {hostname}
   tls: {{mode: files, certificate: tls/llm.pem, private_key: {{secret: tls-key}}}}
@@ -126,6 +130,14 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, make: object) -> None
     assert codes(load(path)) == ["bad-certificate"]
 
 
+def test_an_extension_that_is_damaged_is_told(tmp_path: Path) -> None:
+    """It is read only when somebody asks for it, which is here."""
+    alternatives = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"\x30\x7f")
+    assert codes(written(tmp_path, made("llm.example", None, STARTS, ENDS, [(alternatives, False)]).pem)) == [
+        "bad-certificate"
+    ]
+
+
 def test_nothing_is_concluded_from_a_hostname_that_is_wrong(tmp_path: Path) -> None:
     """Only its shape is told."""
     assert codes(written(tmp_path, issue(ROOT, "llm.example").pem, hostname="[1]")) == ["wrong-type"]
@@ -137,7 +149,15 @@ def test_a_private_key_is_judged_without_being_told() -> None:
     secret = key_pem(ours.key, BestAvailableEncryption(b"pass"))
     assert key_fault(ours.key_pem, ours.certificate) is None
     assert key_fault(ours.key_pem.rstrip(), ours.certificate) is None
-    for text, word in ((other.key_pem, "another certificate"), (secret, "passphrase"), ("sk-poison", "no private key")):
+    der = base64.b64decode("".join(ours.key_pem.splitlines()[1:-1])).replace(P256, SM2)
+    rare = f"-----BEGIN PRIVATE KEY-----\n{base64.b64encode(der).decode()}\n-----END PRIVATE KEY-----\n"
+    faults = {
+        other.key_pem: "another certificate",
+        secret: "passphrase",
+        "sk-poison": "no private key",
+        rare: "rare kind",
+    }
+    for text, word in faults.items():
         fault = key_fault(text, ours.certificate)
         assert fault is not None
         assert word in fault
