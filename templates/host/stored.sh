@@ -3,10 +3,12 @@ stored() { # STATE [only-unused]: a line for each, name TAB kB TAB parts with bl
     for folder in "$1"/weights/*/; do
         folder=${folder%/}
         name=${folder##*/}
+        # Anything else was put there by somebody else.
+        case $name in *[!0-9a-f]*) continue ;; esac
         files=$(files "$folder")
         # Only a record is there of a file that belongs to somebody else.
         [ -n "$files" ] || continue
-        used=$(users "$1" "$name")
+        used=$(users "$1" "$name") || return
         [ $# = 1 ] || [ -z "$used" ] || continue
         printf '%s\t%s\t%s\t%s\n' "$name" "$(du -sk "$folder" | cut -f 1)" "$used" "$files"
         [ $# = 1 ] || rm -rf "$folder"

@@ -7,7 +7,7 @@ import pytest
 from enginehouse.converge import Run
 from enginehouse.converge.lease import Leases
 from enginehouse.converge.stored import Stored, prune, stored
-from enginehouse.errors import ConvergeFailed, LeaseHeld
+from enginehouse.errors import CommandFailed, ConvergeFailed, LeaseHeld
 from tests.converge.harness import World
 
 
@@ -69,8 +69,21 @@ def test_records_of_other_peoples_files_stay(running: World) -> None:
     assert record.exists()
 
 
+def test_what_other_people_keep_there_stays(running: World) -> None:
+    """We name folders after what is in them; the twins in this file go."""
+    file = running.state / "weights" / "my models" / "a\tmodel.gguf"
+    file.parent.mkdir()
+    file.write_bytes(b" ")
+    assert pruned(running) == set()
+    assert file.exists()
+    assert "my models" not in names(listed(running))
+    file = file.rename(running.state / "weights" / weights_of(running) / file.name)
+    assert file.name in next(one.files for one in listed(running) if one.name == weights_of(running))
+    file.unlink()
+
+
 def test_what_cannot_be_read_might_need_them(running: World) -> None:
-    """Nothing is removed if a manifest can't be read, here because it is none."""
+    """Nothing is removed, or called unused, if a manifest can't be read, here because it is none."""
     file = running.state / "weights" / "0123456789abcdef" / "model.gguf"
     file.parent.mkdir()
     file.write_bytes(b" ")
@@ -78,6 +91,8 @@ def test_what_cannot_be_read_might_need_them(running: World) -> None:
     manifest.mkdir(parents=True)
     with pytest.raises(ConvergeFailed, match="removing weights failed"):
         pruned(running)
+    with pytest.raises(CommandFailed, match="looking for weights"):
+        listed(running)
     assert file.exists()
     manifest.rmdir()
     assert pruned(running) == {"0123456789abcdef"}

@@ -50,7 +50,7 @@ def prune(host: HostPart, context: Context) -> tuple[Stored, ...]:
 
 def _parsed(text: str) -> Iterator[Stored]:
     for row in text.splitlines():
-        name, kilobytes, users, files = row.split("\t")
+        name, kilobytes, users, files = row.split("\t", 3)
         yield Stored(
             name=name,
             size=int(kilobytes) * 1024,
