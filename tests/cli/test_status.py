@@ -12,6 +12,7 @@ from enginehouse.errors import ExitCode
 from tests.cli.conftest import Told
 from tests.cli.harness import DEMO, workplace
 
+DIAGNOSTICS = Path(__file__).parents[1] / "golden" / "diagnostics"
 Call = Callable[..., Told]
 
 
@@ -39,6 +40,17 @@ def test_without_a_name_every_stack_of_the_folder_is_looked_at(folder: Path, cal
         "second",
     ]
     assert call("status")[1].startswith("stack ")
+
+
+def test_a_stack_is_looked_at_when_its_certificate_has_ended(folder: Path, call: Call) -> None:
+    """It ended while the stack ran; only who would deploy it is refused."""
+    (folder / "stacks" / "ended.pem").write_text((DIAGNOSTICS / "certificates" / "ended.pem").read_text())
+    tls = "tls: {mode: files, certificate: ended.pem, private_key: {secret: tls-key}}"
+    workplace(folder, demo=DEMO.replace("  port", f"  hostname: llm.example\n  {tls}\n  port"))
+    assert call("plan", "demo")[0] == ExitCode.INVALID
+    code, out, _ = call("status", "demo")
+    assert code == ExitCode.DIFFERS
+    assert "chat-box-0  missing" in out
 
 
 def test_one_wrong_stack_stops_before_anything_is_asked(call: Call) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from enginehouse.planner.parts import Part, Plan, ReplicaPart
 from enginehouse.planner.plan import plan
+from enginehouse.spec.codes import Code
 from enginehouse.spec.wording import did_you_mean
 from enginehouse.verbs import InvalidInput
 from enginehouse.verbs.stacks import valid_stack
 
 
 def planned(name_or_path: str) -> Plan:
-    """From the stack file and its lock file. Raises `SpecError` with every problem of a stack that can't be used."""
-    found = valid_stack(name_or_path)
+    """From the stack file and its lock file. Raises `SpecError` with every problem of a stack that can't be used.
+
+    A certificate that has ended is none here: it ends by itself, and then a stack that runs has to be looked at.
+    """
+    found = valid_stack(name_or_path, despite={Code.CERTIFICATE_ENDED})
     return plan(found.spec, found.lock)
 
 

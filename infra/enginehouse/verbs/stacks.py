@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,10 +58,13 @@ def read_stack(name_or_path: str) -> Loaded:
     return load(stack_file(name_or_path))
 
 
-def valid_stack(name_or_path: str) -> ValidStack:
-    """A stack that can be deployed. Raises `SpecError` with every problem of one that can't."""
+def valid_stack(name_or_path: str, *, despite: Collection[str] = ()) -> ValidStack:
+    """A stack that can be deployed. Raises `SpecError` with every problem of one that can't.
+
+    `despite`: codes of problems that stand in nobody's way here.
+    """
     loaded = read_stack(name_or_path)
-    if loaded.spec is None or not loaded.ok:
+    if loaded.spec is None or any(d.severity.is_error() and d.code not in despite for d in loaded.diagnostics):
         raise InvalidStack(loaded.diagnostics, loaded.sources)
     return ValidStack(path=loaded.path, spec=loaded.spec, lock=loaded.lock)
 
