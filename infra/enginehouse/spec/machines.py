@@ -121,7 +121,7 @@ class Machine:
     )
     gpus: Gpus | None = key(
         "The GPUs of each machine. Looked at before anything is changed: other GPUs, fewer, more, or none are an error "
-        "that says what is there instead.",
+        "that says what is there instead. One that breaks later is a difference, and stops nothing.",
         example={"model": "l40s", "count": 2},
         default=None,
     )

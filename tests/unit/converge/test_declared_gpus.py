@@ -11,6 +11,7 @@ import pytest
 
 from enginehouse.converge import host
 from enginehouse.converge.facts import Facts, Process, parse
+from enginehouse.converge.manifest import Change, Manifest
 from enginehouse.converge.probe import probe
 from enginehouse.converge.wire import DRIFT
 from enginehouse.errors import ConvergeFailed
@@ -58,6 +59,18 @@ def test_what_is_not_true_stops_the_host_and_is_drift(seen: Facts, count: int) -
     drift = host.differences(part, running)[DRIFT]
     assert isinstance(drift, dict)
     assert drift["gpus"] == "1 x NVIDIA H100 80GB HBM3"
+
+
+def test_a_gpu_that_broke_stops_nothing_on_a_machine_that_had_it(seen: Facts) -> None:
+    """It stays drift; the twin declares one more GPU than it did."""
+    had = replace(DECLARED, gpus=Gpus(model="h100-sxm", count=2))
+    change = Change(run="r", who="a@b", door="test", at="2026-12-01T00:00:00+00:00", what="new")
+    there = Manifest(part=had, generation=1, machine="m", change=change)
+    known = replace(seen, texts={**seen.texts, "socket": ""}, processes=(SUPERVISOR,), manifest=there)
+    assert host.steps(had, known, {}).activate
+    assert host._untrue_gpus(had, known) is not None
+    with pytest.raises(ConvergeFailed):
+        host.steps(replace(had, gpus=Gpus(model="h100-sxm", count=3)), known, {})
 
 
 def test_a_look_that_did_not_ask_says_nothing(seen: Facts) -> None:
