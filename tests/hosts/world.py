@@ -39,7 +39,7 @@ class HostWorld(World):
         return {"ssh": {**self.login, "hosts": {"box": {"address": self.bare.address}}}}
 
     def connection(self, timeout_s: float = 30) -> http.client.HTTPConnection:
-        return _Dialled(self.connector, self.settings["port"] or self.port, timeout_s)
+        return Dialled(self.connector, self.settings["port"] or self.port, timeout_s)
 
     def another_run(self) -> None:
         """As after a new start of the command: nothing is open, nothing is held."""
@@ -53,7 +53,7 @@ class HostWorld(World):
         self.bare.put(ENGINE, b'#!/bin/sh\nexec python3 -S -E /opt/standin.py "$@"\n')
 
 
-class _Dialled(http.client.HTTPConnection):
+class Dialled(http.client.HTTPConnection):
     """To a port of the machine, through the connector: the endpoint is on its loopback."""
 
     def __init__(self, connector: Connector, port: int, timeout_s: float) -> None:

@@ -38,7 +38,7 @@ def install(part: HostPart, facts: Facts) -> Sh | None:
     absent = missing(part, facts)
     if not absent and "installing" not in facts.texts:
         return None
-    wanted = {PACKAGES[name]: part.tools[name] for name in absent}
+    wanted = dict(sorted((PACKAGES[name], part.tools[name]) for name in absent))
     names = ", ".join(wanted)
     what = f"installing {names} from the distribution's packages" if wanted else "finishing an installation of packages"
     words = (f"{package}:{lowest}" for package, lowest in wanted.items())

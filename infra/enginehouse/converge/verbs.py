@@ -70,6 +70,8 @@ class Foresight:
     reason: str
     stands: bool
     """Whether the machine has something of the part already."""
+    prepares: bool = False
+    """Whether something of the machine itself changes first, beside what is ours."""
 
     def __str__(self) -> str:
         return f"{self.effect}: {self.reason}"
@@ -147,7 +149,7 @@ def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> F
             check_enough_left(part, exchange(part, facts, steps))
     except (ConvergeFailed, Frozen, GateClosed) as error:
         return Foresight(effect=Effect.FAILS, reason="; ".join(explain(error)), stands=stands)
-    return Foresight(effect=steps.effect, reason=steps.reason, stands=stands)
+    return Foresight(effect=steps.effect, reason=steps.reason, stands=stands, prepares=bool(steps.prepare))
 
 
 def observe(part: Part, context: Context, *, machine_id: str | None = None) -> Observed | None:

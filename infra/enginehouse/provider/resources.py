@@ -221,7 +221,10 @@ class Resources:
         return forgotten
 
     def _foretell(self, urn: str, kind: str, inputs: Mapping[str, Any], old: State | None) -> None:
-        """Tell what `converge` would do. Of what is created in any case, only that it stands already or would fail."""
+        """Tell what `converge` would do.
+
+        Of what is created in any case, only that it stands already, would fail, or changes the machine itself first.
+        """
         part, context = as_part(kind, inputs), self._with(urn, kind, inputs, old)
         try:
             seen = self._verbs.foresee(part, context, machine_id=old.machine_id if old else None)
@@ -231,7 +234,7 @@ class Resources:
             if old:
                 context.notice(part.name, f"{part.name}: not foreseen: {error}")
             return
-        if old or seen.stands or seen.effect is Effect.FAILS:
+        if old or seen.stands or seen.prepares or seen.effect is Effect.FAILS:
             context.notice(part.name, f"{part.name}: {seen}")
 
     def _looking(self, urn: str, kind: str, state: State) -> Context:
