@@ -282,7 +282,7 @@ start_engine() { # the supervisor gives up one that crashed too often; if it run
 # ---- traffic, at HAProxy's runtime socket as in `gateway/runtime.py`; without a gateway there is none
 
 take_traffic() { # requests wait at the gateway, or another replica takes them
-    remember "traffic taken"
+    is_taken || remember "traffic taken"
     order "set server $place weight 0%; disable health $place"
 }
 
