@@ -66,6 +66,8 @@ class Project:
 
     folder: Path
     pulumi: Path
+    deadline_s: float = DEADLINE_S
+    """For one call of the CLI."""
     _running: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @classmethod
@@ -141,7 +143,7 @@ class Project:
     def run(self, *words: str, expect: int = 0) -> str:
         """The CLI's output, both streams together; its exit code must be `expect`."""
         process = self.start(*words)
-        output, _ = process.communicate(timeout=DEADLINE_S)
+        output, _ = process.communicate(timeout=self.deadline_s)
         self._running.remove(process)
         assert process.returncode == expect, f"pulumi {' '.join(words)}: exit code {process.returncode}\n{output}"
         return output

@@ -27,7 +27,7 @@ LOCK = Path(tempfile.gettempdir(), "enginehouse-test-hosts.lock")
 """One lab at a time: the bridge's name and the network are the whole machine's."""
 REBOOTED = 129
 """How systemd ends as the first process of a container when it is told to reboot (measured 2026-11, systemd 252)."""
-START_S = 60.0
+START_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

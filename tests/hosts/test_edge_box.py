@@ -24,6 +24,8 @@ from tests.tools_available import cache, require_tool
 
 pytestmark = pytest.mark.hosts
 
+INSTALLING_S = 600.0
+"""For a run with apt in it, on a machine that is busy."""
 BINARY = """\
     # binary:
     #   source: upload://../engines/llama-b11434-bin-ubuntu-x64.tar.gz
@@ -61,7 +63,7 @@ def project(lab: Lab, tmp_path: Path) -> Iterator[EdgeProject]:
     """On a machine of its own, which nobody has touched."""
     with lab.machine("edge", 2) as bare:
         blank = Project.create(tmp_path / "project", Path(require_tool("pulumi")))
-        project = EdgeProject(folder=blank.folder, pulumi=blank.pulumi, bare=bare)
+        project = EdgeProject(folder=blank.folder, pulumi=blank.pulumi, bare=bare, deadline_s=INSTALLING_S)
         shutil.copy(
             REPOSITORY / "plugins" / "enginehouse" / "pulumi-resource-enginehouse",
             project.root / "plugins" / "enginehouse",

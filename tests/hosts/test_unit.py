@@ -12,7 +12,7 @@ from tests.hosts.world import HostWorld, host_world
 
 pytestmark = pytest.mark.hosts
 
-SOON_S = 60.0
+SOON_S = 120.0
 
 
 @pytest.fixture(scope="module")
