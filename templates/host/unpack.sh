@@ -1,13 +1,17 @@
 # Makes an executable of a verified file. Beside change.sh it needs packages.sh, and `tree_of` of probe.sh.
-unpack() { # FILE FOLDER PROGRAM MARK: all of it or nothing; the folder's record is written last
-    file=$1 folder=$2 program=$3 mark=$4
+unpack() { # FILE SHA256 FOLDER PROGRAM MARK: all of it or nothing; the folder's record is written last
+    file=$1 sha256=$2 folder=$3 program=$4 mark=$5 copy=$3.new/copy
     rm -rf "$folder.new" "$folder.verified"
     mkdir -p "$folder.new/files"
+    # The file may be somebody else's, who can change it after it was verified, but not our copy.
+    cp "$file" "$copy"
+    [ "$(sha256sum <"$copy" | cut -c 1-64)" = "$sha256" ] || fail "$file was altered after it was verified"
     case $file in
         *.[tT][gG][zZ] | *.[tT][aA][rR].[gG][zZ])
-            tar -xzf "$file" -C "$folder.new/files" --no-same-owner --no-same-permissions
+            tar -xzf "$copy" -C "$folder.new/files" --no-same-owner --no-same-permissions
+            rm -f "$copy"
             ;;
-        *) cp "$file" "$folder.new/files/$program" ;;
+        *) mv "$copy" "$folder.new/files/$program" ;;
     esac
     chmod -R u+rwX,go= "$folder.new"
     found=$(cd "$folder.new" && find files -name "$program" \( -type f -o -type l \))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from enginehouse.connectors.base import Result
 from enginehouse.converge import foresee
 from enginehouse.converge.steps import Effect
 from enginehouse.errors import ConvergeFailed
@@ -68,6 +72,37 @@ def test_a_program_with_another_hash_is_never_run(running: World) -> None:
             running.up()
     assert "wrong-one" not in runs(running)
     assert running.ask()[0] == 200
+
+
+def test_a_program_that_is_exchanged_after_it_was_verified_is_never_run(running: World) -> None:
+    """It is somebody else's file: what counts is what was copied from it."""
+    file = bring(running, "llama-taken", "host://{folder}/{name}")
+    run = running.connector.run
+
+    def exchanging(script: str, **more: Any) -> Result:
+        if "unpack " in script:
+            file.write_text(file.read_text().replace("echo llama-taken", "echo forged"))
+        return run(script, **more)
+
+    running.connector.run = exchanging  # type: ignore[method-assign]
+    with pytest.raises(ConvergeFailed, match="unpacking llama-server failed") as failure:
+        running.up()
+    running.connector.run = run  # type: ignore[method-assign]
+    assert failure.value.reasons[0] == f"{file} was altered after it was verified"
+    assert runs(running).isdisjoint({"forged", "llama-taken"})
+
+
+def test_one_program_by_two_names_is_unpacked_once(running: World) -> None:
+    """Two deployments that bring it at once do not get in each other's way."""
+    bring(running, "one")
+    part = next(part for part in running.plan().weights if part.program)
+    copy = running.folder / "two"
+    copy.write_bytes((running.folder / "one").read_bytes())
+    path = part.path.replace("/one", "/two")
+    other = replace(part, name="talk-engine-box", source="upload://two", file_name="two", path=path)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(running.converge, [part, other] * 2))
+    assert [seen.inputs.get("drift") for p in (part, other) if (seen := running.observe(p))] == [None, None]
 
 
 def test_a_program_that_is_altered_where_it_was_unpacked_is_drift_and_healed(running: World) -> None:

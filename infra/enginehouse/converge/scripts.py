@@ -138,12 +138,12 @@ def weights(*, file: str, sha256: str, record: str, commands: Iterable[str]) -> 
     )
 
 
-def unpack(*, file: str, folder: str, program: str, mark: str) -> str:
+def unpack(*, file: str, sha256: str, folder: str, program: str, mark: str) -> str:
     """Make `folder` hold the executable `program` from the verified `file`, which is it or an archive with it.
 
     With `mark` shared libraries that it lacks are installed as `install_packages` does.
     """
-    words = shlex.join((file, folder, program, mark))
+    words = shlex.join((file, sha256, folder, program, mark))
     return change(render("host/packages.sh"), render("host/probe.sh"), render("host/unpack.sh"), f"unpack {words}")
 
 

@@ -19,11 +19,12 @@ _files: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Loc
 
 @contextmanager
 def turn(part: Part) -> Iterator[None]:
-    """Inside, no other part of this process brings the same file to the same machine. Free for all other kinds."""
+    """Inside, no other part of this process brings the same content to the same machine, by whatever name: a program is
+    unpacked once for all of them. Free for all other kinds."""
     if not isinstance(part, WeightsPart):
         yield
         return
-    with turn_at(part.host, part.path):
+    with turn_at(part.host, part.sha256):
         yield
 
 

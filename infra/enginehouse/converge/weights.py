@@ -85,6 +85,7 @@ def _unpack(part: WeightsPart, facts: Facts, verified: bool) -> Iterator[Step]:
     symbols = {"state": facts.state}
     script = scripts.unpack(
         file=fill(part.path, symbols, {}),
+        sha256=part.sha256,
         folder=fill(program_folder(part.sha256), symbols, {}),
         program=part.program,
         mark=Places.of(part, facts.state).installing if part.connection.ssh else "",
