@@ -17,6 +17,7 @@ from enginehouse.verbs import events as events_module
 from enginehouse.verbs import history as history_module
 from enginehouse.verbs import logs as logs_module
 from enginehouse.verbs import orders as orders_module
+from enginehouse.verbs import weights as weights_module
 from enginehouse.verbs.each import of_each
 from tests.unit.planner.test_each_host import planned
 
@@ -65,16 +66,26 @@ def unfreeze(told: Callable[[str], None]) -> Answer:
     return orders_module.unfreeze("shops", progress=told)
 
 
-@pytest.mark.parametrize("verb", [events, history, logs, drain, undrain, freeze, unfreeze])
+def list_weights(told: Callable[[str], None]) -> Answer:
+    return weights_module.list_weights("shops", Format.TEXT, told)
+
+
+def prune_weights(told: Callable[[str], None]) -> Answer:
+    return weights_module.prune_weights("shops", Format.TEXT, told)
+
+
+@pytest.mark.parametrize("verb", [events, history, logs, drain, undrain, freeze, unfreeze, list_weights, prune_weights])
 def test_the_others_are_asked_all_the_same(
     verb: Callable[[Callable[[str], None]], Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What does not answer is told once, and in the exit code."""
-    for module in (events_module, history_module, logs_module, orders_module):
+    for module in (events_module, history_module, logs_module, orders_module, weights_module):
         monkeypatch.setattr(module, "planned", lambda stack: PLAN)
     monkeypatch.setattr(events_module, "events_on", lost(()))
     monkeypatch.setattr(history_module, "history_of", lost(()))
     monkeypatch.setattr(logs_module, "_last", lost(("a line",)))
+    for name in ("stored", "prune"):
+        monkeypatch.setattr(weights_module, name, lost(()))
     for name in ("drain", "undrain", "freeze", "unfreeze"):
         monkeypatch.setattr(orders, name, lost(ORDER))
     told: list[str] = []
