@@ -40,15 +40,21 @@ tell() { # EVENT TEXT: in the journal, and in the program's own log
     echo "$1: $2"
 }
 
+renew() { # never the authority: its clients know no other, so that is for a run, and the person who tells them
+    ! authority_fault >/dev/null && (flock 8 && make_server) 8>"$authority/lock"
+}
+
+said=
 while [ -d "/proc/$PPID" ]; do
     fault=$(certificate_fault)
     if [ -n "$fault" ]; then
-        if make_certificate; then
+        if renew; then
             tell renewed "$fault"
-        else
-            tell not-renewed "$fault; it is tried again"
+        elif [ "$fault" != "$said" ]; then
+            tell not-renewed "$fault; it is tried again, and the next run makes it anew"
         fi
     fi
+    said=$fault
     shows || show
     sleep $LOOK_S
 done

@@ -113,6 +113,19 @@ def test_one_that_lasts_is_left_alone(sealed: World) -> None:
     assert certificate(sealed).read_text() == before
 
 
+def test_only_a_run_makes_another_authority(sealed: World) -> None:
+    """The machine alone goes on with the one that clients know, whatever is wrong with it."""
+    before = authority(sealed).read_text()
+    sealed.place("own_ca", "ca.key").chmod(0o644)
+    sealed.kill("gateway-box/certificates")  # it looks at once when it is started again
+    sealed.wait_until(lambda: bool(sealed.journal("not-renewed")))
+    assert "others may read the authority's private key" in sealed.journal("not-renewed")[-1].text
+    assert (authority(sealed).read_text(), sealed.ask()[0]) == (before, 200)
+    sealed.up()
+    assert trust(sealed) != before
+    assert sealed.ask()[0] == 200
+
+
 DAMAGES: dict[str, tuple[Callable[[World], object], str]] = {
     "the certificate is gone": (lambda world: certificate(world).unlink(), "has no certificate"),
     "the certificate is cut off": (lambda world: cut(certificate(world)), "not a pair"),
