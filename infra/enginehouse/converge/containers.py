@@ -2,7 +2,7 @@
 
 The start script is the only thing that knows of Docker: it ends with its container, and the container with it. What is
 in the container carries a mark of its own in its environment, so a look at the machine finds it as it finds all
-programs, without asking Docker. Why it is done like this: docs/design/0006-engines-in-containers.md.
+programs, without asking Docker. Why it is done like this: docs/design/0008-engines-in-containers.md.
 """
 
 from __future__ import annotations
