@@ -33,7 +33,9 @@ def rollback(stack: str, part: str | None, *, to: int | None, dry_run: bool, pro
     made, file = planned(stack), stack_file(stack)
     parts = _chosen(made, part, to)
     with changing("rollback", progress) as context:
-        known = _histories((*made.replicas, *made.gateways, *made.endpoints), context)
+        hosts = {p.host for p in parts}
+        asked = [p for p in (*made.replicas, *made.gateways, *made.endpoints) if p.host in hosts]
+        known = _histories(asked, context)
         chosen = {p.name: known[p.name] for p in parts}
         ways, heading = _undoing(made, chosen) if part is None else (_back(chosen, to), ())
         foreseen = (*heading, *(row for way in ways for row in return_text(_return(way))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +13,12 @@ from enginehouse.converge.standing import Order
 from enginehouse.errors import Cancelled, ExitCode, Unreachable
 from enginehouse.planner.parts import Part
 from enginehouse.report.lines import as_text
-from enginehouse.verbs import Answer, Format
+from enginehouse.verbs import Answer, Format, InvalidInput
 from enginehouse.verbs import events as events_module
 from enginehouse.verbs import history as history_module
 from enginehouse.verbs import logs as logs_module
 from enginehouse.verbs import orders as orders_module
+from enginehouse.verbs import rollback as rollback_module
 from enginehouse.verbs import weights as weights_module
 from enginehouse.verbs.each import of_each
 from tests.unit.planner.test_each_host import planned
@@ -92,6 +94,15 @@ def test_the_others_are_asked_all_the_same(
     answer = verb(told.append)
     assert (answer.code, told) == (ExitCode.FAILED, ["shop-2: does not answer"])
     assert verb in (events, history) or "shop-3" in as_text(answer.lines)
+
+
+def test_a_part_goes_back_without_the_other_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only its own host is asked: here, that there is nothing to go back to."""
+    monkeypatch.setattr(rollback_module, "planned", lambda stack: PLAN)
+    monkeypatch.setattr(rollback_module, "stack_file", Path)
+    monkeypatch.setattr(rollback_module, "history", lost(()))
+    with pytest.raises(InvalidInput, match="chat-shop-3-0"):
+        rollback_module.rollback("shops", "chat-shop-3-0", to=None, dry_run=True, progress=print)
 
 
 def test_what_all_say_is_an_error() -> None:
