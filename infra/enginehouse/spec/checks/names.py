@@ -17,6 +17,8 @@ MOST_TOGETHER = 31
 folder: enough for `/home/TEN-LETTERS/.local/state/enginehouse`."""
 MOST_AS_ROOT = 52
 """The same where the state folder is root's, `/var/lib/enginehouse`."""
+TAKEN = frozenset({"events.jsonl", "frozen.json", "owner.json"})
+"""Files that stand beside the parts' folders; of all parts only a host may have a dot in its name."""
 
 
 def check(spec: Spec, _: Source) -> Iterator[Problem]:
@@ -49,6 +51,14 @@ def _is_root(spec: Spec, host: Host) -> bool:
 def _clashes(spec: Spec) -> Iterator[Problem]:
     first: dict[str, KeyPath] = {}
     for name, path in part_names(spec):
+        if name in TAKEN:
+            yield Problem(
+                path=path,
+                on_key=True,
+                code=Code.NAMES_CLASH,
+                summary=f"a machine can't be called {shown(name)}, like a file of the stack on it",
+                hint="`hosts` as a mapping gives an address another name",
+            )
         other = first.setdefault(name, path)
         if other != path:
             yield Problem(
