@@ -3,6 +3,7 @@
 # Needs: POSIX sh, coreutils, sed, flock, openssl 1.1.1.
 AUTHORITY_DAYS=3650
 DAYS=90
+BACKDATED=3600 # seconds: clocks of clients, and ours, may be wrong
 RENEW_DAYS=30 # of life left: a month in which a machine may be off and a person may look
 
 certificate_fault() { # why the certificate has to be made anew; nothing while it is good
@@ -62,20 +63,18 @@ make_certificate() { # what has to be made anew, one at a time
 
 # Its name tells it from one before: clients then say that they don't know it. openssl does not notice a full disk.
 make_authority() {
-    new_key "$authority/ca.key.new" &&
-        openssl req -new -x509 -sha256 -days $AUTHORITY_DAYS -key "$authority/ca.key.new" -out "$authority/ca.pem.new" \
-            -subj "/O=Enginehouse/CN=$stack $(openssl rand -hex 4)" -config /dev/stdin <<EOT &&
-[req]
-distinguished_name = subject
-x509_extensions = authority
-[subject]
-[authority]
+    cat >"$authority/extensions" <<EOT
 basicConstraints = critical, CA:TRUE, pathlen:0
 keyUsage = critical, keyCertSign, cRLSign
 subjectKeyIdentifier = hash
 EOT
+    new_key "$authority/ca.key.new" &&
+        request "$authority/ca.key.new" "/O=Enginehouse/CN=$stack $(openssl rand -hex 4)" >"$authority/request" &&
+        issue "$authority/request" "$authority/extensions" $AUTHORITY_DAYS -selfsign -keyfile "$authority/ca.key.new" \
+            >"$authority/ca.pem.new" &&
         fits "$authority/ca.pem.new" "$authority/ca.key.new" &&
-        mv -f "$authority/ca.key.new" "$authority/ca.key" && mv -f "$authority/ca.pem.new" "$authority/ca.pem"
+        mv -f "$authority/ca.key.new" "$authority/ca.key" && mv -f "$authority/ca.pem.new" "$authority/ca.pem" &&
+        rm -f "$authority/request" "$authority/extensions"
 }
 
 make_server() { # one file, so that HAProxy never reads one half of a pair; its first line says for whom and until when
@@ -89,14 +88,42 @@ subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 EOT
     new_key "$new.key" &&
-        printf '[req]\ndistinguished_name = subject\n[subject]\n' |
-        openssl req -new -sha256 -key "$new.key" -subj "/O=Enginehouse" -config /dev/stdin -out "$new.request" &&
-        openssl x509 -req -sha256 -days $DAYS -in "$new.request" -CA "$authority/ca.pem" -CAkey "$authority/ca.key" \
-            -set_serial "0x$(openssl rand -hex 16)" -extfile "$new.extensions" -out "$new.certificate" 2>/dev/null &&
+        request "$new.key" /O=Enginehouse >"$new.request" &&
+        issue "$new.request" "$new.extensions" $DAYS -cert "$authority/ca.pem" -keyfile "$authority/ca.key" \
+            >"$new.certificate" &&
         ends=$(openssl x509 -in "$new.certificate" -noout -enddate) &&
         { echo "$names $(date -d "${ends#*=}" +%s)" && cat "$new.certificate" "$new.key"; } >"$new" &&
         mv -f "$new" "$home/tls/server.pem" &&
         rm -f "$new".*
+}
+
+request() { # PRIVATE_KEY SUBJECT
+    printf '[req]\ndistinguished_name = subject\n[subject]\n' |
+        openssl req -new -sha256 -key "$1" -subj "$2" -config /dev/stdin
+}
+
+# `openssl ca` is the one that can set a beginning before 3.4. It wants a database, which nobody needs afterwards.
+issue() { # REQUEST EXTENSIONS DAYS [openssl's words]
+    request=$1 extensions=$2 days=$3 folder=$authority/issuing
+    shift 3
+    rm -rf "$folder"
+    mkdir "$folder"
+    : >"$folder/database"
+    cat >"$folder/config" <<EOT
+[issuing]
+database = "$folder/database"
+new_certs_dir = "$folder"
+rand_serial = yes
+default_md = sha256
+policy = subject
+[subject]
+organizationName = supplied
+commonName = optional
+EOT
+    openssl ca -batch -notext -config "$folder/config" -name issuing -in "$request" -extfile "$extensions" "$@" \
+        -startdate "$(date -u -d "@$(($(date +%s) - BACKDATED))" +%Y%m%d%H%M%SZ)" -days "$days" 2>"$folder/said" ||
+        { cat "$folder/said" >&2 && return 1; }
+    rm -rf "$folder"
 }
 
 new_key() { # FILE

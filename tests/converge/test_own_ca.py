@@ -6,6 +6,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -199,13 +200,30 @@ def test_no_list_of_processes_shows_the_private_key(tmp_path: Path) -> None:
     assert private in (tmp_path / "read").read_text()
 
 
-def test_a_full_disk_takes_no_authority_away(tmp_path: Path) -> None:
-    """openssl writes an empty file then, and says that all went well. Its twin has room."""
+def functions_of(folder: Path) -> str:
+    """What makes certificates, for a stack in that folder."""
+    places = f"authority='{folder}/own_ca' home='{folder}/gateway' stack=demo names=DNS:{HOSTNAME}"
+    return f"umask 077\n{places}\n{render('host/certificates.sh')}"
+
+
+def test_a_client_whose_clock_is_behind_takes_a_new_certificate(tmp_path: Path) -> None:
+    """Also right after it was made, and one whose clock is right; in a folder whose name has a blank."""
+    folder = tmp_path / "a state"
+    assert sh(f"{functions_of(folder)}\nmake_certificate && certificate_fault").stdout == ""
+    for ago in (0, 3500):
+        at = ("-attime", str(int(time.time()) - ago))
+        openssl("verify", *at, "-CAfile", f"{folder}/own_ca/ca.pem", f"{folder}/gateway/tls/server.pem")
+    left = sorted(file.name for file in (folder / "own_ca").iterdir())
+    assert left == ["ca.key", "ca.pem", "lock"]
+
+
+@pytest.mark.parametrize("failing", ["req", "ca"])
+def test_a_full_disk_takes_no_authority_away(tmp_path: Path, failing: str) -> None:
+    """openssl writes an empty file then, and may say that all went well. Its twin has room."""
     key, certificate = tmp_path / "own_ca" / "ca.key", tmp_path / "own_ca" / "ca.pem"
-    folders = f"authority={tmp_path}/own_ca home={tmp_path}/gateway stack=demo names=DNS:{HOSTNAME}"
-    functions = f"umask 077\n{folders}\n{render('host/certificates.sh')}"
-    full = """trap '' XFSZ
-        openssl() { case $1 in req) (ulimit -f 0 && command openssl "$@") ;; *) command openssl "$@" ;; esac; }"""
+    functions = functions_of(tmp_path)
+    full = f"""trap '' XFSZ
+        openssl() {{ case $1 in {failing}) (ulimit -f 0; command openssl "$@") ;; *) command openssl "$@" ;; esac; }}"""
     assert sh(f"{functions}\nmake_certificate").returncode == 0
     before = key.read_text(), certificate.read_text()
     key.chmod(0o644)  # so that it has to be made anew
