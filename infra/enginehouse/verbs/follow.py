@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from enginehouse.converge import Context
-from enginehouse.errors import CommandFailed
+from enginehouse.errors import CommandFailed, ConnectorError, EnginehouseError, explain
 from enginehouse.planner.parts import Part
 
 FOREVER_S = 10.0 * 365 * 24 * 3600
@@ -25,13 +25,23 @@ class Source:
 
 
 def follow(sources: Iterable[Source], context: Context) -> None:
-    """Hear all sources at once, one line at a time. Returns only by an error: the first one of any source."""
+    """Hear all sources at once, one line at a time. A machine that is lost is told, and the others go on.
+
+    Returns only by an error: the first one if all are lost, and at once what a hearer raises.
+    """
     every, turn = tuple(sources), threading.Lock()
+    lost: list[EnginehouseError] = []
     with ThreadPoolExecutor(len(every)) as pool:
-        calls = [pool.submit(_hear, source, context, turn) for source in every]
+        calls = {pool.submit(_hear, source, context, turn): source.part for source in every}
         try:
-            for ended in wait(calls, return_when=FIRST_EXCEPTION).done:
-                ended.result()
+            for ended in as_completed(calls):
+                try:
+                    ended.result()
+                except (ConnectorError, CommandFailed) as error:
+                    lost.append(error)
+                    if len(lost) < len(calls):
+                        context.progress(calls[ended].name, "; ".join(explain(error)))
+            raise lost[0]
         finally:
             context.connectors.close()  # ends the others, and lets the pool end
 
