@@ -64,7 +64,9 @@ def attacked(stack: str, at: Place, text: str) -> Loaded:
     for step in at[:-1]:
         node = node[step]
     node[at[-1]] = text
-    return load_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False), name=stack, display="stack.yaml")
+    return load_text(
+        yaml.safe_dump(data, allow_unicode=True, sort_keys=False), name=stack, display=str(EXAMPLES / f"{stack}.yaml")
+    )
 
 
 @settings(max_examples=1000)
