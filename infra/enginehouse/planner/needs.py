@@ -14,8 +14,6 @@ class Needs:
 
     ports: Mapping[str, tuple[int, ...]]
     """By the part whose programs listen there."""
-    memory_mib: int
-    """What all engines are estimated to need beside their weights."""
     weights: Mapping[str, str]
     """Where each file will be, with symbols, and its source."""
 
@@ -24,7 +22,6 @@ def needs_of(plan: Plan, host: str) -> Needs:
     parts = [part for part in plan.parts() if part.host == host]
     return Needs(
         ports={part.name: ports for part in parts if (ports := tuple(_ports(part)))},
-        memory_mib=sum(part.memory_mib for part in parts if isinstance(part, ReplicaPart)),
         weights={part.path: part.source for part in parts if isinstance(part, WeightsPart)},
     )
 

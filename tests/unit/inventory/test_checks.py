@@ -12,7 +12,7 @@ from enginehouse.planner.needs import Needs
 from enginehouse.planner.parts import Connection, ConnectionKind, Gpus, HostPart
 from tests.unit.inventory.captures import captured, inventory
 
-NEEDS = Needs(ports={"gateway-box": (8080, 31000)}, memory_mib=1024, weights={"@{state}/w": "upload://w.gguf"})
+NEEDS = Needs(ports={"gateway-box": (8080, 31000)}, weights={"@{state}/w": "upload://w.gguf"})
 HOST = HostPart(name="box", stack="demo", host="box", connection=Connection(kind=ConnectionKind.LOCAL), tools={})
 GOOD = {
     "memory": "MemTotal: 4194304 kB\n",
@@ -46,7 +46,7 @@ def test_a_good_machine_passes_and_shows_what_it_has() -> None:
         ({"clock": "1062"}, "clock", "61 s ahead"),
         ({"clock": "938"}, "clock", "61 s behind"),
         ({"clock": ""}, "clock", "does not tell the time"),
-        ({"memory": "MemTotal: 2097152 kB\n"}, "memory", "2.0 GiB"),
+        ({"memory": "MemTotal: 1572864 kB\n"}, "memory", "1.5 GiB"),
         ({"disk": "F B U A C M\n/dev/vda 9 1 2000000 1% /\n"}, "disk", "1.9 GiB free for /s"),
         (SSHD, "port 8080", "in use by nginx (process 42, nginx.service)"),
         ({"ports": "00000000:1F90 7\n"}, "port 8080", "in use by a process of another user"),

@@ -9,17 +9,16 @@ from tests.simulated.plans import PLANS
 PLAN = PLANS[1024]
 
 
-def test_every_port_weight_and_engine_of_the_machine_counts() -> None:
+def test_every_port_and_weight_of_the_machine_counts() -> None:
     needs = needs_of(PLAN, "box")
     listening = {port for ports in needs.ports.values() for port in ports}
     assert {port for gateway in PLAN.gateways for port in (gateway.port, gateway.metrics_port)} <= listening
     assert {port for replica in PLAN.replicas for port in replica.ports.values()} <= listening
-    assert needs.memory_mib == sum(replica.memory_mib for replica in PLAN.replicas)
     assert needs.weights == {part.path: part.source for part in PLAN.weights}
 
 
 def test_another_machine_is_asked_for_nothing() -> None:
-    assert needs_of(PLAN, "other") == Needs(ports={}, memory_mib=0, weights={})
+    assert needs_of(PLAN, "other") == Needs(ports={}, weights={})
 
 
 def test_needs_travel_as_plain_data() -> None:
