@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import enginehouse.converge.scripts as scripts
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.places import CERTIFICATES, Places
-from enginehouse.converge.programs import GREETING, PRIVATE, program_file, start_script
+from enginehouse.converge.programs import script_program
 from enginehouse.converge.steps import Placed, Sh, StartProgram, Step, StopProgram
 from enginehouse.planner.parts import GatewayPart
 from enginehouse.render.templates import render
@@ -24,9 +24,6 @@ ENDS = "certificate_ends"
 """Facts: why the certificate has to be made anew, the authority's certificate in PEM, and when the endpoint's ends."""
 _DIGITS = 11
 """Of seconds since 1970, up to the year 5138; what has more was not written by us."""
-_STOP_SIGNAL = "KILL"
-"""The program and what it has started end at once; its next start finishes what it was at."""
-_PROGRAM_STOP_S = 5
 
 
 def is_made(part: GatewayPart) -> bool:
@@ -97,23 +94,9 @@ def program(part: GatewayPart, places: Places) -> tuple[Placed, ...]:
     names = _names(part)
     if not names:
         return ()
-    folder = f"{places.part}/{CERTIFICATES}"
     text = render("host/certificates.sh") + render("host/keep_certificates.sh")
-    script = Placed(path=f"{folder}/certificates.sh", content=text, mode=PRIVATE)
-    mark = f"{part.stack}/{part.name}/{CERTIFICATES}"
-    command = ("/bin/sh", script.path, places.state, part.stack, part.name, names)
-    start = start_script(folder, mark, f"{GREETING}renewing the certificate starts", command, {})
-    file = program_file(
-        places,
-        CERTIFICATES,
-        folder=folder,
-        side=CERTIFICATES,
-        release="",
-        stop_signal=_STOP_SIGNAL,
-        stop_s=_PROGRAM_STOP_S,
-        stops_as_group=True,
-    )
-    return script, start, file
+    words = (places.state, part.stack, part.name, names)
+    return script_program(places, CERTIFICATES, text, words, greeting="renewing the certificate starts")
 
 
 def _names(part: GatewayPart) -> str:

@@ -20,6 +20,7 @@ GREETING = "enginehouse: "
 """How each start of a program begins its log; the line ends with the process id, so a failure shows its own lines."""
 _PROCESS = ", process "
 PRIVATE = 0o600
+_SCRIPT_STOP_S = 5
 
 
 def words(program: str, args: Args) -> tuple[str, ...]:
@@ -95,6 +96,28 @@ def program_file(
         stops_as_group=stops_as_group,
     )
     return Placed(path=places.program_file(program), content=text, mode=PRIVATE)
+
+
+def script_program(places: Places, name: str, text: str, words: Iterable[str], *, greeting: str) -> tuple[Placed, ...]:
+    """A shell script of ours as a program of the part: script, start script, and the supervisor's program file.
+
+    It and what it has started end at once (SIGKILL), so its next start has to finish what it was at.
+    """
+    folder = f"{places.part}/{name}"
+    script = Placed(path=f"{folder}/{name}.sh", content=text, mode=PRIVATE)
+    mark = f"{places.stack}/{places.name}/{name}"
+    start = start_script(folder, mark, f"{GREETING}{greeting}", ("/bin/sh", script.path, *words), {})
+    file = program_file(
+        places,
+        name,
+        folder=folder,
+        side=name,
+        release="",
+        stop_signal="KILL",
+        stop_s=_SCRIPT_STOP_S,
+        stops_as_group=True,
+    )
+    return script, start, file
 
 
 def placed(

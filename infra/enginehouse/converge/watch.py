@@ -9,7 +9,7 @@ import json
 
 import enginehouse.converge.completion as completion
 from enginehouse.converge.places import WATCHDOG, Places
-from enginehouse.converge.programs import GREETING, PRIVATE, program_file, start_script
+from enginehouse.converge.programs import PRIVATE, script_program
 from enginehouse.converge.steps import Placed
 from enginehouse.engines import engines
 from enginehouse.planner.parts import HostPart, ReplicaPart, Side
@@ -20,9 +20,6 @@ HANG_AFTER_S_PER_GIB = 60
 """An engine's counter moves once for each batch of a prompt, which is 2048 tokens for llama.cpp. Two slow cores read 8
 tokens a second with a model of 4 GiB, so a batch takes 256 s; 120 + 4 * 60 is half as much again. A GPU is far quicker,
 and whoever has one says so with `hang_after_s`."""
-STOP_SIGNAL = "KILL"
-"""The watchdog and what it has started end at once; its next start finishes what it was at."""
-_PROGRAM_STOP_S = 5
 _NONE = "-"
 
 
@@ -51,19 +48,5 @@ def watched(part: ReplicaPart, places: Places, side: Side, weights_bytes: int) -
 
 def program(part: HostPart, places: Places) -> tuple[Placed, ...]:
     """The watchdog's files; the supervisor's program file is the last."""
-    folder = f"{places.part}/{WATCHDOG}"
-    script = Placed(path=f"{folder}/watchdog.sh", content=render("host/watchdog.sh"), mode=PRIVATE)
-    mark = f"{part.stack}/{part.name}/{WATCHDOG}"
-    command = ("/bin/sh", script.path, places.state, part.stack)
-    start = start_script(folder, mark, f"{GREETING}the watchdog starts", command, {})
-    file = program_file(
-        places,
-        WATCHDOG,
-        folder=folder,
-        side=WATCHDOG,
-        release="",
-        stop_signal=STOP_SIGNAL,
-        stop_s=_PROGRAM_STOP_S,
-        stops_as_group=True,
-    )
-    return script, start, file
+    words = (places.state, part.stack)
+    return script_program(places, WATCHDOG, render("host/watchdog.sh"), words, greeting="the watchdog starts")

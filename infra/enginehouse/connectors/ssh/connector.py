@@ -15,7 +15,7 @@ from enginehouse.connectors.base import TAIL_LINES, Held, Result
 from enginehouse.connectors.ssh import command
 from enginehouse.connectors.ssh.held import SshHeld
 from enginehouse.connectors.ssh.link import BROKEN, Link, connect
-from enginehouse.connectors.ssh.links import Links
+from enginehouse.connectors.ssh.links import REFUSED_S, Links
 from enginehouse.connectors.ssh.marked import Marked
 from enginehouse.connectors.ssh.relay import READ_BYTES, as_socket
 from enginehouse.connectors.ssh.session import BROKE_OFF, Session, after
@@ -23,6 +23,8 @@ from enginehouse.connectors.ssh.settings import route
 from enginehouse.errors import Cancelled, CommandFailed, DeadlineExceeded, EnginehouseError, NotForwarded, Unreachable
 from enginehouse.planner.parts import Become, HostKeys, Ssh
 
+CLOSING_POLL_S = 0.02
+"""Between two looks whether the threads that run something have ended it."""
 END_S = 10.0
 """For ending what runs on a machine: SIGTERM, the grace, SIGKILL, and the way there and back."""
 
@@ -133,7 +135,7 @@ class SshConnector:
             held = self._held
         by = time.monotonic() + END_S
         while self._running and time.monotonic() < by:
-            time.sleep(0.02)
+            time.sleep(CLOSING_POLL_S)
         for script in held:
             script.release()
         self._links.close()
@@ -311,7 +313,7 @@ def _one_more(transport: paramiko.Transport, check: Callable[[], None]) -> param
         except paramiko.SSHException:
             if not transport.is_active():
                 raise
-            time.sleep(0.1)
+            time.sleep(REFUSED_S)
 
 
 def _never() -> None:
