@@ -20,11 +20,9 @@ from tests.dockerd import docker, dockerd, require_docker
 from tests.ssh.server import Client
 from tests.tools_available import cache
 
-NETWORK = "10.79.0"
-BRIDGE = "eh-hosts0"
 IMAGE = "machine"
-LOCK = Path(tempfile.gettempdir(), "enginehouse-test-hosts.lock")
-"""One lab at a time: the bridge's name and the network are the whole machine's."""
+LABS = 8
+"""So many at once, each with a network and a bridge of its own: the names of those are the whole machine's."""
 REBOOTED = 129
 """How systemd ends as the first process of a container when it is told to reboot (measured 2026-11, systemd 252)."""
 START_S = 120.0
@@ -79,9 +77,15 @@ class Machine:
 class Lab:
     """The machines' network, and what runs them."""
 
+    number: int
     folder: Path
     client: Client
     """Who is let in everywhere, as root and as `ops`."""
+
+    @property
+    def network(self) -> str:
+        """The first three numbers of its addresses."""
+        return f"10.79.{self.number}"
 
     def docker(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return docker(self.folder, *words, stdin=stdin)
@@ -89,7 +93,7 @@ class Lab:
     @contextlib.contextmanager
     def machine(self, name: str, number: int) -> Iterator[Machine]:
         """A machine that is as bare as one can be, and gone afterwards. The client knows it."""
-        address = f"{NETWORK}.{10 + number}"
+        address = f"{self.network}.{10 + number}"
         tmpfs = ("--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec")
         admitted = (
             f"--volume={self.folder}/admitted:{home}/.ssh/authorized_keys:ro" for home in ("/root", "/home/ops")
@@ -120,26 +124,46 @@ def lab() -> Iterator[Lab]:
     image = cache() / "machine.tar"
     require_docker(image)
     with contextlib.ExitStack() as stack:
-        lock = stack.enter_context(LOCK.open("w"))
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _sweep()
-        folder = Path(tempfile.mkdtemp(prefix="eh-lab-"))  # a short name: sockets lie in it
+        number = stack.enter_context(_number())
+        _sweep(number)
+        folder = Path(tempfile.mkdtemp(prefix=f"eh-lab{number}-"))  # a short name: sockets lie in it
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        made = Lab(folder=folder, client=Client.make(folder / "client"))
+        made = Lab(number=number, folder=folder, client=Client.make(folder / "client"))
         shutil.copy(f"{made.client.key}.pub", folder / "admitted")
         stack.enter_context(_forwarding())
         stack.enter_context(dockerd(folder))
-        where = (f"--subnet={NETWORK}.0/24", f"--gateway={NETWORK}.1", f"--opt=com.docker.network.bridge.name={BRIDGE}")
-        _check(made, "network", "create", *where, "--opt=com.docker.network.driver.mtu=1400", "hosts")
+        where = (f"--subnet={made.network}.0/24", f"--gateway={made.network}.1")
+        bridge = f"--opt=com.docker.network.bridge.name={_bridge(number)}"
+        _check(made, "network", "create", *where, bridge, "--opt=com.docker.network.driver.mtu=1400", "hosts")
         stack.callback(made.docker, "network", "rm", "hosts")
         changes = ('CMD ["/sbin/init-machine"]', "ENV container=docker")
         _check(made, "import", *(f"--change={change}" for change in changes), str(image), IMAGE)
         yield made
 
 
-def _sweep() -> None:
-    """End what is left of a lab whose tests were killed: whoever holds the lock is the only one."""
-    for folder in Path(tempfile.gettempdir()).glob("eh-lab-*"):
+@contextlib.contextmanager
+def _number() -> Iterator[int]:
+    """A number that nobody else has; waits for one if all are taken."""
+    with contextlib.ExitStack() as stack:
+        files = [Path(tempfile.gettempdir(), f"enginehouse-test-hosts-{number}.lock") for number in range(LABS)]
+        locks = [stack.enter_context(file.open("w")) for file in files]
+        for number, lock in enumerate(locks):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+        else:
+            number = os.getpid() % LABS
+            fcntl.flock(locks[number], fcntl.LOCK_EX)
+        yield number
+
+
+def _bridge(number: int) -> str:
+    return f"eh-hosts{number}"
+
+
+def _sweep(number: int) -> None:
+    """End what is left of a lab whose tests were killed: whoever holds the number is the only one."""
+    for folder in Path(tempfile.gettempdir()).glob(f"eh-lab{number}-*"):
         with contextlib.suppress(OSError, ValueError):
             process = Path("/proc", (folder / "pid").read_text().strip())
             if (process / "comm").read_text() == "dockerd\n":
@@ -148,7 +172,7 @@ def _sweep() -> None:
                 while process.exists() and time.monotonic() < until:
                     time.sleep(0.1)
         shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run(("ip", "link", "delete", BRIDGE), capture_output=True, check=False)
+    subprocess.run(("ip", "link", "delete", _bridge(number)), capture_output=True, check=False)
 
 
 @contextlib.contextmanager
