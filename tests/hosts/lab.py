@@ -147,7 +147,7 @@ def _number() -> Iterator[int]:
     with contextlib.ExitStack() as stack:
         files = [Path(tempfile.gettempdir(), f"enginehouse-test-hosts-{number}.lock") for number in range(LABS)]
         locks = [stack.enter_context(file.open("w")) for file in files]
-        for number, lock in enumerate(locks):
+        for number, lock in enumerate(locks):  # noqa: B007 - it is the answer
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break

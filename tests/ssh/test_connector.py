@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from enginehouse.connectors.base import SILENT
 from enginehouse.connectors.ssh import SshConnector
 from enginehouse.errors import DeadlineExceeded, NotForwarded, Unreachable
 from enginehouse.planner.parts import Ssh
@@ -123,6 +124,21 @@ def test_a_held_script_is_dead_when_its_connection_is(
     cut(server)
     eventually(lambda: not held.alive())
     assert connector.run(f"exec 9<>{lock}; flock -w 10 9", deadline_s=SOON_S).returncode == 0
+
+
+def test_a_held_script_whose_holder_is_silent_ends_what_else_runs_over_its_connection(
+    connector: SshConnector, server: Server, open_another: Callable[[], SshConnector]
+) -> None:
+    """sshd would keep it for hours: nothing tells it that a cable was pulled."""
+    heard: list[str] = []
+
+    def hear(line: str) -> None:
+        heard.append(line)
+        connector.hold(f"echo ready; exit {SILENT}", deadline_s=SOON_S)
+
+    with pytest.raises(Unreachable, match="box: the connection broke off"):
+        connector.run("sleep 1000 & echo $!; wait", deadline_s=SOON_S, on_line=hear)
+    assert_ends(open_another(), heard[0])
 
 
 def test_a_machine_that_hangs_is_given_no_longer_than_the_deadline(connector: SshConnector, server: Server) -> None:

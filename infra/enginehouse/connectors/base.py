@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,11 @@ from enginehouse.errors import CommandFailed
 
 TAIL_LINES = 20
 """How many last output lines a failed command keeps: enough for a cause, little enough to read."""
+ALIVE = b"alive\n"
+"""What a holder says to its script again and again, and how often; a line of its own."""
+ALIVE_EVERY_S = 10.0
+SILENT = 124
+"""Exit code of a held script whose holder said nothing for too long, as `timeout` has it (coreutils)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +72,9 @@ class Connector(Protocol):
     def hold(self, script: str, *, deadline_s: float) -> Held:
         """Start `script`, wait until it prints its first line, and keep it until `release`.
 
-        The script's stdin stays open for that long, so it ends by itself when this process dies or the link drops.
+        The script's stdin stays open for that long, so it ends by itself when this process dies or the link drops. It
+        gets `ALIVE` every `ALIVE_EVERY_S`: a holder can also be gone without a word, behind a cable that was pulled. A
+        script that ends with `SILENT` for that reason takes the link with it, and so whatever else it left there.
         """
         ...
 
@@ -88,3 +96,16 @@ class Held(Protocol):
         A script whose stdin ends without that line knows that its holder died.
         """
         ...
+
+
+class Pulse:
+    """Says `ALIVE` when it is due; to be called again and again by whoever serves a held script."""
+
+    def __init__(self, say: Callable[[bytes], None]) -> None:
+        self._say = say
+        self._said = time.monotonic()
+
+    def __call__(self) -> None:
+        if time.monotonic() - self._said >= ALIVE_EVERY_S:
+            self._said = time.monotonic()
+            self._say(ALIVE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 
-from enginehouse.connectors.base import Result
+from enginehouse.connectors.base import Pulse, Result
 from enginehouse.connectors.exchange import Exchange
 from enginehouse.connectors.process import GRACE_S, Process
 
@@ -23,7 +23,7 @@ class LocalHeld:
         """What the script left; None while it runs."""
         self._process = process
         self._spoke = False
-        self._exchange = Exchange(process, (head,), check=_never, on_line=self._hear, keep_stdin_open=True)
+        self._exchange = Exchange(process, (head,), check=Pulse(self._say), on_line=self._hear, keep_stdin_open=True)
         self._spoke_or_ended = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._serve, name="held script", daemon=True)
@@ -38,15 +38,18 @@ class LocalHeld:
         return self._process.code() is None
 
     def release(self) -> None:
+        self._say(b"\n")
         with self._lock:
-            if not self._process.stdin.closed:
-                with contextlib.suppress(BrokenPipeError):
-                    self._process.stdin.write(b"\n")
-                self._process.stdin.close()
+            self._process.stdin.close()
         self._thread.join(GRACE_S)
         if self._thread.is_alive():
             self._process.stop()
             self._thread.join(GRACE_S)
+
+    def _say(self, line: bytes) -> None:
+        with self._lock, contextlib.suppress(BrokenPipeError):
+            if not self._process.stdin.closed:
+                self._process.stdin.write(line)
 
     def _hear(self, line: str) -> None:
         if not self._spoke:
@@ -58,7 +61,3 @@ class LocalHeld:
         with self._lock:
             self._process.close()
         self._spoke_or_ended.set()
-
-
-def _never() -> None:
-    """A held script has no deadline; its holder ends it."""

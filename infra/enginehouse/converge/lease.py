@@ -1,8 +1,9 @@
 """The lease of a machine: one run works on it at a time, a dead run never blocks, and its orphans are waited for.
 
 A keeper script holds an exclusive `flock` on `host/lease` for as long as this process lives: its stdin ends with the
-process, and the kernel frees the lock. `host/lease.note` says whose lease it is. A run that ends well takes its note
-away, so a note left under a free lock is a dead run's, and the next holder tells about it.
+process, and the kernel frees the lock. So it does when nothing was heard of this process for `SILENT_S`.
+`host/lease.note` says whose lease it is. A run that ends well takes its note away, so a note left under a free lock is
+a dead run's, and the next holder tells about it.
 
 What a dead run has left running on the machine is waited for with a second lock: every script that changes something
 holds `host/busy` shared (`mutating`), and a new holder waits until nobody does. The note is the fence for scripts that
@@ -30,6 +31,9 @@ LEASE_WAIT_S = 3
 
 BUSY_WAIT_S = 60
 """Orphaned scripts lose their streams and mostly end at once; what still works after this is something to look at."""
+
+SILENT_S = 45
+"""Four signs of life that do not come; as long as it takes us to believe that a connection is broken."""
 
 START_S = 20
 """What a machine may take to start a shell, on top of the waits."""
@@ -64,8 +68,16 @@ class Leases:
     process is refused like one in another process.
     """
 
-    def __init__(self, clock: Clock, *, lease_wait_s: int = LEASE_WAIT_S, busy_wait_s: int = BUSY_WAIT_S) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        lease_wait_s: int = LEASE_WAIT_S,
+        busy_wait_s: int = BUSY_WAIT_S,
+        silent_s: int = SILENT_S,
+    ) -> None:
         self._clock = clock
+        self._silent_s = silent_s
         self._lease_wait_s = lease_wait_s
         self._busy_wait_s = busy_wait_s
         self._lock = threading.Lock()
@@ -87,7 +99,8 @@ class Leases:
             lease.leave()
 
     def _take(self, connector: Connector, state_folder: str, run: Run, notice: Callable[[str], None]) -> Held:
-        script = keeper(state_folder, _note(run, self._clock.now()), self._lease_wait_s, self._busy_wait_s)
+        note = _note(run, self._clock.now())
+        script = keeper(state_folder, note, self._lease_wait_s, self._busy_wait_s, self._silent_s)
         held = connector.hold(script, deadline_s=self._lease_wait_s + self._busy_wait_s + START_S)
         word, _, line = held.first_line.partition(" ")
         if word != "taken":
@@ -99,8 +112,8 @@ class Leases:
         return held
 
 
-def keeper(state_folder: str, note: Note, lease_wait_s: int, busy_wait_s: int) -> str:
-    """The script that takes a lease and keeps it until its stdin ends.
+def keeper(state_folder: str, note: Note, lease_wait_s: int, busy_wait_s: int, silent_s: int) -> str:
+    """The script that takes a lease and keeps it until its stdin ends or brings nothing for `silent_s`.
 
     Its first line is `taken`, `held`, `busy` or `no-flock`, then the note that was there before, if one was.
     """
@@ -121,7 +134,11 @@ exec {BUSY_FD}<>busy
 flock -w {busy_wait_s} {BUSY_FD} || {{ write_note "$before"; say busy "$before"; exit; }}
 exec {BUSY_FD}>&-
 say taken "$before"
-if read -r bye; then rm -f lease.note; fi
+while :; do
+    word=$(timeout --foreground {silent_s} sh -c 'read -r word && echo "$word"' 9>&-) || exit
+    [ "$word" ] || break
+done
+rm -f lease.note
 """
 
 

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from enginehouse.connectors.base import Connector, Result
+from enginehouse.connectors import base
+from enginehouse.connectors.base import SILENT, Connector, Result
 from enginehouse.connectors.fake import FakeConnector
 from enginehouse.connectors.local import LocalConnector
 from enginehouse.converge.lease import LEASE_LOST, Leases, Note, keeper, mutating
@@ -246,6 +247,34 @@ def test_a_lease_whose_keeper_was_killed_is_taken_again(connector: Connector, st
             pass
 
 
+def test_a_holder_that_fell_silent_loses_its_lease(connector: Connector, state: str) -> None:
+    """Its stdin is open, as behind a cable that was pulled, and says nothing any more."""
+    note = Note(run="ada-1", who="ada@desk", door="rollout", since="now", controller="process 1 on desk")
+    with subprocess.Popen(
+        ["sh", "-c", keeper(state, note, 1, 1, 1)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as silent:
+        assert silent.stdout is not None
+        assert silent.stdout.readline() == "taken \n"
+        assert silent.wait(SOON_S) == SILENT
+    notices: list[str] = []
+    with leases().hold(connector, state, BOB, notices.append):
+        pass
+    assert [notice.startswith("laptop: took over the lease of a run that died: ada@desk") for notice in notices] == [
+        True
+    ]
+
+
+def test_a_holder_that_only_waits_keeps_its_lease(
+    connector: Connector, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a script takes longer than anybody may be silent, there is a sign of life in the background."""
+    monkeypatch.setattr(base, "ALIVE_EVERY_S", 0.1)
+    with leases(silent_s=1).hold(connector, state, ADA, silence):
+        connector.run("sleep 2.5", deadline_s=SOON_S)
+        with pytest.raises(LeaseHeld), leases().hold(connector, state, BOB, silence):
+            pass
+
+
 # orphans
 
 
@@ -344,7 +373,7 @@ def test_a_machine_without_flock_is_told_what_to_install(state: str, tmp_path: P
     programs = tmp_path / "bin"
     programs.mkdir()
     said = subprocess.run(
-        [shutil.which("sh") or "/bin/sh", "-c", keeper(state, note, 1, 1)],
+        [shutil.which("sh") or "/bin/sh", "-c", keeper(state, note, 1, 1, 1)],
         env={"PATH": str(programs)}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert said.stdout == "no-flock\n"

@@ -19,6 +19,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from enginehouse.connectors.base import SILENT
 from enginehouse.connectors.environment import SYSTEM_PATH
 
 MARK_SIGN = "\x1e"
@@ -76,6 +77,18 @@ def pack(script: str, secret: str) -> Sent:
     body = f"{{ :; {script}\n}}\n".encode("utf-8", "surrogateescape")
     mark = f"{MARK_SIGN}{secret}"
     return Sent(mark=mark.encode(), head=f"{mark} {len(body)}\n".encode() + body)
+
+
+def held(script: str) -> str:
+    """`script`, which ends sshd's process for this connection when its holder has fallen silent.
+
+    Nobody else would, for hours, when a cable was pulled; the keepers of other scripts then end those.
+    """
+    return f"""({script}
+)
+code=$?
+[ $code != {SILENT} ] || kill "$watched"
+exit $code"""
 
 
 def ending(group: int) -> str:

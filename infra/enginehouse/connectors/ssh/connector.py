@@ -109,9 +109,14 @@ class SshConnector:
         with contextlib.ExitStack() as undo:
             undo.push(slot)
 
-            def session(hear: Callable[[str], None]) -> Session:
+            def session(hear: Callable[[str], None], pulse: Callable[[], None]) -> Session:
                 return self._session(
-                    channel, script, check=_never, within_s=deadline_s + END_S, on_line=hear, keep_stdin_open=True
+                    channel,
+                    command.held(script),
+                    check=pulse,
+                    within_s=deadline_s + END_S,
+                    on_line=hear,
+                    keep_stdin_open=True,
                 )
 
             held = SshHeld(session, end=self._end, after=slot.close)
@@ -314,7 +319,3 @@ def _one_more(transport: paramiko.Transport, check: Callable[[], None]) -> param
             if not transport.is_active():
                 raise
             time.sleep(REFUSED_S)
-
-
-def _never() -> None:
-    """A held script has no deadline; its holder ends it."""

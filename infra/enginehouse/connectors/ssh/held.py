@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from enginehouse.connectors.base import Result
+from enginehouse.connectors.base import Pulse, Result
 from enginehouse.connectors.process import GRACE_S
 from enginehouse.connectors.ssh.session import TICK_S, Session
 from enginehouse.errors import EnginehouseError
@@ -15,12 +15,13 @@ from enginehouse.errors import EnginehouseError
 class SshHeld:
     """See `connectors.base.Held`. A thread takes what the script prints later, so that it never blocks.
 
-    Its stdin ends when this process dies or the connection drops, and its keeper ends it then, too.
+    Its stdin ends when this process dies or the connection drops, and its keeper ends it then, too. When the machine
+    can't know that, because no word of it comes through, it hears no `ALIVE` any more.
     """
 
     def __init__(
         self,
-        session: Callable[[Callable[[str], None]], Session],
+        session: Callable[[Callable[[str], None], Callable[[], None]], Session],
         *,
         end: Callable[[Session], None],
         after: Callable[[], None],
@@ -31,7 +32,7 @@ class SshHeld:
         """What the script left; None while it runs."""
         self.error: EnginehouseError | None = None
         self._spoke = False
-        self._session = session(self._hear)
+        self._session = session(self._hear, Pulse(self._say))
         self._end = end
         self._after = after
         self._spoke_or_ended = threading.Event()
@@ -49,6 +50,7 @@ class SshHeld:
     def release(self) -> None:
         if self._thread.is_alive():
             self._session.send(b"\n")
+            self._session.end_stdin()
             self._thread.join(GRACE_S)
             self.stop()
 
@@ -62,6 +64,10 @@ class SshHeld:
             self._thread.join(GRACE_S)
             if self._thread.is_alive():
                 self._session.abandon()
+
+    def _say(self, line: bytes) -> None:
+        if self._session.group is not None:  # else what went first is still on its way
+            self._session.send(line)
 
     def _hear(self, line: str) -> None:
         if not self._spoke:

@@ -121,10 +121,13 @@ class Session:
         return self._result()
 
     def send(self, data: bytes) -> None:
-        """Give a script whose stdin was kept open some of it, and then the end."""
+        """Give a script whose stdin was kept open some of it."""
         with contextlib.suppress(*BROKEN):
             self._channel.settimeout(TICK_S * 10)
             self._channel.sendall(data)
+
+    def end_stdin(self) -> None:
+        with contextlib.suppress(*BROKEN):
             self._channel.shutdown_write()
 
     def abandon(self) -> None:
