@@ -7,10 +7,16 @@ size_of() {
 }
 
 digest() { # FILE; sets `found`
+    size=$(size_of "$1")
     sha256sum <"$1" >"$record.sum" &
-    attend $! echo progress checking the SHA-256
+    attend $! digest_progress
     found=$(cut -c 1-64 "$record.sum")
     rm -f "$record.sum"
+}
+
+digest_progress() { # how far the child has read
+    { read -r _ at <"/proc/$child/fdinfo/0"; } 2>/dev/null || return 0
+    echo "progress $at $size checking the SHA-256"
 }
 
 keep() { # remember what the verified file looks like, so that the next look is a stat

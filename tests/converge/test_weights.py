@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import socket
 import ssl
 import threading
@@ -227,8 +228,10 @@ def from_web(part: WeightsPart, server: Files) -> WeightsPart:
 
 
 def test_a_download_arrives(world: World, part: WeightsPart, files: Files) -> None:
-    """By the machine itself, verified."""
+    """By the machine itself, verified, and it is told how fast and how long still."""
+    files.slow_s = 0.4
     world.converge(from_web(part, files))
+    assert any(re.search(r"% of 5 MB, \d+ [kM]B/s, \d+ s left$", text) for text in world.texts())
     assert hashlib.sha256(stored(world, part).read_bytes()).hexdigest() == part.sha256
 
 

@@ -17,7 +17,11 @@ from enginehouse.connectors.ssh import SshConnector
 from enginehouse.errors import DeadlineExceeded, NotForwarded, Unreachable
 from enginehouse.planner.parts import Ssh
 from tests.ssh.server import Client, Server, sshd
-from tests.unit.connectors.conformance import SOON_S, ConnectorConformance, assert_ends, eventually
+from tests.ssh.slow import slow_link
+from tests.unit.connectors.conformance import MIB, SOON_S, ConnectorConformance, assert_ends, eventually
+
+LINK_BYTES_PER_S = 512 * 1024
+SENT = 3 * MIB
 
 
 class TestSshConnector(ConnectorConformance):
@@ -180,3 +184,35 @@ def hanging(server: Server) -> Iterator[None]:
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
+
+
+def test_an_upload_over_a_slow_link_leaves_room_for_others(client: Client, server: Server) -> None:
+    """Looks are answered many times over the same connection, while its stdin goes on."""
+    assert looks_during_upload(client, server) >= 6
+
+
+def test_an_upload_that_may_fill_the_queue_leaves_none(
+    client: Client, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twin: what was sent before stands in a queue of megabytes, and a look behind it."""
+    monkeypatch.setattr("enginehouse.connectors.ssh.link.QUEUED_BYTES", 2**31 - 1)
+    assert looks_during_upload(client, server) <= 3
+
+
+def looks_during_upload(client: Client, server: Server) -> int:
+    """How often a script was answered while a large one was fed. Counted, so that it holds on a busy machine."""
+    logins = server.log.count("Accepted publickey")
+    with slow_link(server.port, bytes_per_s=LINK_BYTES_PER_S) as port, ThreadPoolExecutor(1) as pool:
+        with client.known_hosts.open("a") as file:
+            file.write(f"[127.0.0.1]:{port} {' '.join(server.host_key)}\n")
+        with contextlib.closing(SshConnector("box", server.ssh(port=port))) as connector:
+            connector.run("true", deadline_s=SOON_S)
+            chunks = (os.urandom(MIB) for _ in range(SENT // MIB))
+            upload = pool.submit(connector.run, "wc -c", stdin=chunks, deadline_s=60)
+            looks = 0
+            while not upload.done():
+                connector.run("true", deadline_s=60)
+                looks += not upload.done()
+    assert upload.result().stdout == f"{SENT}\n"
+    assert server.log.count("Accepted publickey") == logins + 1
+    return looks

@@ -19,16 +19,15 @@ from enginehouse.converge.programs import lines_of_start
 from enginehouse.converge.records import Journal
 from enginehouse.converge.steps import SCRIPT_DEADLINE_S
 from enginehouse.converge.supervisor import Supervisor
+from enginehouse.converge.transfer import Pace, share
 from enginehouse.errors import ConnectorError, ConvergeFailed, LeaseHeld
 
 T = TypeVar("T")
 
 LOG_LINES = 500
 """How much of a program's log is read to find out why it failed: usage texts and traces run to a hundred lines."""
-SHARE_S = 0.25
-"""How often the progress of a transfer is shown: a person can't read faster."""
 _TICK_S = 0.1
-_PAIR = re.compile(r"(\d+) (\d+)")
+_SHARE = re.compile(r"(\d+) (\d+)(?: (.+))?")
 
 
 class Work:
@@ -42,13 +41,14 @@ class Work:
         self.journal = Journal(context, connector, part, places)
         self.supervisor = Supervisor(connector, places.supervisor_socket, self.pause)
         self._line = ""
-        self._told = 0.0
+        self._pace = Pace()
         self._deaf = False
 
     def begin(self, line: str) -> None:
         """Show what is done now; details follow behind it."""
         self.check()
         self._line = line
+        self._pace = Pace()
         self.context.progress(self.part, line)
 
     def tell(self, detail: str) -> None:
@@ -123,12 +123,13 @@ class Work:
             return ()
         return lines_of_start(result.stdout, pid)
 
-    def tell_share(self, done: int, total: int) -> None:
-        """Show how far a transfer is, some times a second at most."""
+    def tell_share(self, done: int, total: int, what: str = "") -> None:
+        """Show how far a transfer is, or `what` else goes through all bytes, at a bearable rate."""
         now = self.now()
-        if now - self._told >= SHARE_S:
-            self._told = now
-            self.tell(share(done, total))
+        self._pace.see(now, done)
+        if self._pace.is_due(now):
+            said = share(done, total, self._pace.bytes_per_s())
+            self.tell(f"{what}: {said}" if what else said)
 
     def _heard(self, line: str) -> None:
         """A line of a running script: those that begin with `progress` are shown."""
@@ -136,21 +137,7 @@ class Work:
         word, _, detail = line.partition(" ")
         if word != "progress":
             return
-        if pair := _PAIR.fullmatch(detail):
-            self.tell_share(int(pair[1]), int(pair[2]))
+        if found := _SHARE.fullmatch(detail):
+            self.tell_share(int(found[1]), int(found[2]), found[3] or "")
         else:
             self.tell(detail)
-
-
-def share(done: int, total: int) -> str:
-    """How far a transfer is, such as `61 % of 98 MB`."""
-    if total <= 0:
-        return size_text(done)
-    return f"{min(100, 100 * done // total)} % of {size_text(total)}"
-
-
-def size_text(size: int) -> str:
-    """Decimal units, as file managers and model pages show them."""
-    if size < 10**6:
-        return f"{size / 10**3:.0f} kB"
-    return f"{size / 10**6:.0f} MB" if size < 10**9 else f"{size / 10**9:.1f} GB"

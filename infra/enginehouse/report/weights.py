@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from enginehouse.converge.stored import Stored
-from enginehouse.converge.work import size_text
+from enginehouse.converge.transfer import size_text
 from enginehouse.report.lines import Line, Style, line, piece
 
 Found = Mapping[str, Sequence[Stored]]

@@ -15,7 +15,6 @@ from enginehouse.converge.facts import Facts, Tool
 from enginehouse.converge.manifest import Change, Manifest
 from enginehouse.converge.programs import choose_tool, start_script, words
 from enginehouse.converge.steps import Placed, Prove, Sh, Steps, Upload, WriteManifest
-from enginehouse.converge.work import share
 from enginehouse.errors import ConvergeFailed
 from enginehouse.planner.parts import Connection, ConnectionKind, HostPart, Part, Ssh
 from tests.simulated.plans import ORDER, PLANS
@@ -181,17 +180,3 @@ def test_a_model_without_a_working_replica_is_not_asked() -> None:
     moved = replace(again, others={replica.name: replace(remembered(replica), generation=2)})
     assert endpoint.steps(part, moved, {}).all() != ()
     assert endpoint.steps(part, replace(moved, drained_others={replica.name: ORDER}), {}).all() == ()
-
-
-@pytest.mark.parametrize(
-    ("done", "total", "text"),
-    [
-        (60, 98, "61 % of 0 kB"),
-        (60 * 10**6, 98 * 10**6, "61 % of 98 MB"),
-        (5 * 10**9, 0, "5.0 GB"),
-        (2, 1, "100 % of 0 kB"),
-    ],
-)
-def test_progress_is_readable(done: int, total: int, text: str) -> None:
-    """Per cent of a size, or a size alone while the whole is unknown."""
-    assert share(done, total) == text

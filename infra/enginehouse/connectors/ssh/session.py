@@ -99,7 +99,7 @@ class Session:
         with contextlib.suppress(Unreachable):
             while self.group is None and not self._is_over() and time.monotonic() < until:
                 if not self._drain():
-                    select.select([self._channel], [], [], FEED_S)
+                    self._await_output(FEED_S)
         return self.group
 
     def tail(self, lines: int) -> tuple[str, ...]:
@@ -117,7 +117,7 @@ class Session:
             while not self.ended and not self._is_over():
                 self._check()
                 if not self._drain():
-                    self._feed() if self._feeding else select.select([self._channel], [], [], TICK_S)
+                    self._feed() if self._feeding else self._await_output(TICK_S)
         return self._result()
 
     def send(self, data: bytes) -> None:
@@ -138,6 +138,12 @@ class Session:
         """Whether nothing more will come, marks or not."""
         over = self._channel.closed or self._channel.eof_received
         return over and not self._channel.recv_ready() and not self._channel.recv_stderr_ready()
+
+    def _await_output(self, within_s: float) -> None:
+        """Until something comes or ends. (`select.select` knows no descriptor above 1023; a large fleet has more.)"""
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        poll.poll(within_s * 1000)
 
     def _drain(self) -> bool:
         """Take what has come; whether anything had."""
