@@ -97,7 +97,7 @@ def test_a_package_pin_lists_every_accepted_file() -> None:
     assert (package.name, package.line) == ("tool", "tool==1.0 --hash=sha256:aa --hash=sha256:bb")
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-bench.txt"])
 def test_requirements_are_pinned_and_name_no_registry(name: str) -> None:
     """Where packages come from is the user's own configuration."""
     text = (ROOT / name).read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from enginehouse.spec.codes import Code
 from enginehouse.spec.mistyped import label, mistyped
@@ -16,17 +16,21 @@ from enginehouse.spec.problems import Problem, dotted, shown
 from enginehouse.spec.schema import FREE_KEYS, keys_of, sections
 from enginehouse.spec.secrecy import looks_secret, misplaced_key
 from enginehouse.spec.source import KeyPath, Source
-from enginehouse.spec.violations import Violation, violations
 from enginehouse.spec.wording import closest, did_you_mean, expected, kind_of, listed, pattern_meaning
+
+if TYPE_CHECKING:
+    from enginehouse.spec.violations import Violation
 
 _SHORT = 60
 """Characters of an example that fits into a hint."""
 
-_Translation: TypeAlias = Callable[[Violation, Source], Iterable[Problem]]
+_Translation: TypeAlias = "Callable[[Violation, Source], Iterable[Problem]]"
 
 
 def shape_problems(source: Source, root: type = Spec) -> Iterator[Problem]:
     """Every difference between the data and the schema of a `root`, lazily."""
+    from enginehouse.spec.violations import violations  # takes 0.1 s to import, and whoever has a plan needs none
+
     return _translated(violations(source.root.data, root), source)
 
 
