@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from enginehouse.connectors import OPENERS, Connectors
 from enginehouse.connectors.base import Connector
@@ -19,6 +19,7 @@ from enginehouse.planner.parts import ConnectionKind
 from tests.converge.harness import STANDIN, Recorder, World
 from tests.hosts.lab import Machine
 
+T = TypeVar("T", bound="HostWorld")
 PORT = 8080
 LOGIN = {"user": "ops", "become": "sudo"}
 ENGINE = "/usr/local/bin/llama-server"
@@ -68,12 +69,16 @@ class Dialled(http.client.HTTPConnection):
 
 
 @contextlib.contextmanager
-def host_world(bare: Machine, **login: Any) -> Iterator[HostWorld]:
+def world_of(kind: type[T], bare: Machine, **login: Any) -> Iterator[T]:
     """A world of a person whose files are gone afterwards; the machine is whoever's gave it."""
     folder = Path(tempfile.mkdtemp(prefix="eh-", dir="/tmp"))
-    made = HostWorld(folder=folder, port=PORT, tools=folder / "bin", bare=bare, login=login or LOGIN)
+    made = kind(folder=folder, port=PORT, tools=folder / "bin", bare=bare, login=login or LOGIN)
     try:
         yield made
     finally:
         made.connectors.close()
         shutil.rmtree(folder)
+
+
+def host_world(bare: Machine, **login: Any) -> contextlib.AbstractContextManager[HostWorld]:
+    return world_of(HostWorld, bare, **login)

@@ -3,7 +3,8 @@
 Its model file is JSON and says how it behaves:
 {"load_s": 0.5, "exit_after_load": 3, "last_words": "no", "text": "", "token_s": 0.05, "status": 500}, and ended by
 signals: {"killed_after_load": "SIGKILL", "killed_at_completion": "SIGSEGV"}. {"queue": true}: no more than `parallel`
-requests at once. From SIGUSR1 on it hangs: health answers, completions and metrics do not.
+requests at once. {"takes_mib": 500}: so much memory while it loads. From SIGUSR1 on it hangs: health answers,
+completions and metrics do not.
 With `STANDIN_JOURNAL` it appends to that file what happens to it, one JSON object a line (`Journal`).
 It proves what converge does with an engine's process, port, health and exit. It proves nothing about inference.
 Strict: an unknown flag is an error, as in the real one.
@@ -68,6 +69,7 @@ class Engine:
 
     def load(self) -> None:
         time.sleep(self.behaviour.get("load_s", 0.0))
+        self.take(self.behaviour.get("takes_mib", 0))
         self.die("killed_after_load")
         if "exit_after_load" in self.behaviour:
             print(self.behaviour.get("last_words", "error: the stand-in was told to fail"), flush=True)
@@ -75,6 +77,10 @@ class Engine:
         self.loaded.set()
         self.journal.note("loaded")
         print("main: model loaded", flush=True)
+
+    def take(self, mib: int) -> None:
+        """Memory that is used, not only asked for."""
+        self.taken = b"x" * (mib << 20)
 
     def die(self, when: str) -> None:
         """End by a signal, if this is when it was told to; to this thread, which else might go on and answer."""
@@ -123,6 +129,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _complete(self, request: dict[str, Any], behaviour: dict[str, Any]) -> None:
         self.server.engine.die("killed_at_completion")
+        self.server.engine.take(request.get("take_mib", 0))
         if behaviour.get("status", 200) != 200:
             self._send(behaviour["status"], {"error": {"message": "told to fail"}})
             return

@@ -12,8 +12,9 @@ import io
 import shlex
 from collections.abc import Mapping, Sequence
 
+import enginehouse.converge.memory_limit as memory_limit
 import enginehouse.converge.scripts as scripts
-from enginehouse.converge.places import CONTAINED, Places
+from enginehouse.converge.places import CONTAINER, Places
 from enginehouse.converge.programs import PRIVATE, START
 from enginehouse.converge.steps import Placed, Sh
 from enginehouse.planner.parts import ReplicaPart, Side
@@ -23,9 +24,6 @@ SOCKET = "unix:///var/run/docker.sock"
 """The machine's own Docker, whichever the person's configuration prefers."""
 END_S = 5
 """From SIGTERM to SIGKILL in the container, as for an engine without one."""
-STOP_S = 30
-"""How long the supervisor waits for the script: Docker takes seconds more on a busy machine, and a script that is
-killed leaves its container to the next start (measured 2026-12)."""
 PULL_S = 3600.0
 """Images with CUDA have several gigabytes."""
 
@@ -40,7 +38,7 @@ def start_script(
     greeting: str,
     command: Sequence[str],
     env: Mapping[str, str],
-) -> Placed:
+) -> tuple[Placed, ...]:
     """The script that runs an engine in a container for as long as it runs itself.
 
     `command` is Docker's program and the engine's arguments. Values of `env` are in the script alone, which is private:
@@ -51,12 +49,12 @@ def start_script(
     labels = {"state": places.state, "program": mark}
     whose = {**labels, "stack": part.stack, "part": part.name, "release": release}
     run = (
-        *(docker, "run", "--rm", "--init", f"--name=enginehouse-{part.stack}-{part.name}-{side}"),
+        *(docker, "run", *_limit(part), "--init", f"--name=enginehouse-{part.stack}-{part.name}-{side}"),
         *(f"--label=enginehouse.{key}={value}" for key, value in whose.items()),
         *("--network=host", "--userns=host", "--log-driver=none", "--no-healthcheck"),
         *("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges"),
         f"--mount={_mount(weights)}",
-        f"--env=ENGINEHOUSE_PROGRAM={mark}{CONTAINED}",
+        f"--env=ENGINEHOUSE_PROGRAM={mark}{CONTAINER}",
         *(f"--env={name}" for name in ("ENGINEHOUSE_STATE", "ENGINEHOUSE_RELEASE", *env)),
     )
     filters = (f"--filter=label=enginehouse.{key}={value}" for key, value in labels.items())
@@ -71,8 +69,9 @@ def start_script(
         # The weights belong to whom the state folder belongs to, so the engine needs to be nobody else.
         run=f'{shlex.join(run)} --user="$(id -u):$(id -g)" {shlex.join((str(part.image), *arguments))}',
         stop_s=END_S,
+        over_limit=memory_limit.function(part, places) if part.memory_limit_mib else "",
     )
-    return Placed(path=f"{places.release(f'{release}-{side}')}/{START}", content=text, mode=PRIVATE)
+    return (Placed(path=f"{places.release(f'{release}-{side}')}/{START}", content=text, mode=PRIVATE),)
 
 
 def bring(places: Places, docker: str, image: str) -> Sh:
@@ -82,6 +81,12 @@ def bring(places: Places, docker: str, image: str) -> Sh:
         render("docker/image.sh"), f"export DOCKER_HOST={SOCKET}", f"bring_image {shlex.join(words)}"
     )
     return Sh(title=f"bringing the image {image}", script=script, deadline_s=PULL_S)
+
+
+def _limit(part: ReplicaPart) -> tuple[str, ...]:
+    """One that has a limit is kept until it has been asked whether that ended it. As much swap as memory is none."""
+    limit = f"{part.memory_limit_mib}m"
+    return (f"--memory={limit}", f"--memory-swap={limit}") if part.memory_limit_mib else ("--rm",)
 
 
 def _mount(path: str) -> str:

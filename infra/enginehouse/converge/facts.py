@@ -11,7 +11,7 @@ from enginehouse.converge.hangs import Hangs, Hung, hangs, hung
 from enginehouse.converge.manifest import Damaged, Manifest, from_json
 from enginehouse.converge.owner import Owner
 from enginehouse.converge.owner import from_json as owner_from_json
-from enginehouse.converge.places import CONTAINED, SUPERVISOR
+from enginehouse.converge.places import CONTAINER, SUPERVISOR, UNIT
 from enginehouse.converge.standing import Order
 from enginehouse.converge.standing import from_json as order_from_json
 from enginehouse.gateway.stats import ServerRow, parse_stats
@@ -28,9 +28,14 @@ class Process:
     program: str
     release: str
 
+    @property
+    def starter(self) -> str | None:
+        """The program that started it, of what runs in a container or a unit of its own; None of all else."""
+        return next((self.program.removesuffix(end) for end in (CONTAINER, UNIT) if self.program.endswith(end)), None)
+
     def belongs_to(self, program: str) -> bool:
-        """Whether it is that program, or in its container."""
-        return self.program in (program, program + CONTAINED)
+        """Whether it is that program, or in its container or unit."""
+        return program in (self.program, self.starter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,14 +132,11 @@ class Facts:
     def orphans(self) -> tuple[Process, ...]:
         """Programs of the stack that no living supervisor looks after, except the supervisor itself.
 
-        What is in a container is no child of ours: its start script looks after it.
+        What is in a container or a unit of its own is no child of ours: its start script looks after it.
         """
         ours = {p.pid for p in self.processes}
         lost = (p for p in self.processes if p.pid != self.supervisor and p.parent not in ours)
-        return tuple(p for p in lost if not (p.program.endswith(CONTAINED) and self._started(p)))
-
-    def _started(self, contained: Process) -> bool:
-        return self.running(contained.program.removesuffix(CONTAINED)) is not None
+        return tuple(p for p in lost if not (p.starter and self.running(p.starter)))
 
 
 def parse(text: str, stack: str) -> Facts:

@@ -28,7 +28,7 @@ from enginehouse.converge.wire import DRIFT
 from enginehouse.errors import ConvergeFailed
 from enginehouse.inventory.checks import Check, gpus_check
 from enginehouse.inventory.gpus import graphics
-from enginehouse.planner.parts import HostPart
+from enginehouse.planner.parts import SYSTEMD_RUN, HostPart
 from enginehouse.render.symbols import Secret
 from enginehouse.render.templates import render
 
@@ -44,6 +44,7 @@ def steps(part: HostPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     """
     places = Places.of(part, facts.state)
     _check_name(part, facts)
+    _check_systemd(part, facts)
     _check_tools(part, facts)
     _check_gpus(part, facts)
     if install := packages.install(part, facts):
@@ -88,6 +89,22 @@ def _check_name(part: HostPart, facts: Facts) -> None:
                 f"{other} (`pulumi destroy`, if it is the only host), then with {part.host}",
             ),
         )
+
+
+def _check_systemd(part: HostPart, facts: Facts) -> None:
+    if SYSTEMD_RUN in part.tools and (lacking := _lacking_for_units(part, facts)):
+        raise ConvergeFailed(f"{part.host}: no engine can have a unit of its own here", reasons=(lacking,))
+
+
+def _lacking_for_units(part: HostPart, facts: Facts) -> str:
+    """What stands in the way of `runtime: systemd`, with what helps; empty if nothing does."""
+    if "booted" not in facts.texts:
+        return "systemd does not run the machine; `runtime: supervisor` does without"
+    if not unit.possible(facts):
+        how = "`become: sudo` in the stack file" if part.connection.ssh else "running this command as root"
+        user = facts.texts.get("user", "").strip()
+        return f"only root may tell systemd to, and this is {user}; {how} helps, and `runtime: supervisor` does without"
+    return "" if "bus" in facts.texts else "systemd has no message bus; get it from your system's package dbus"
 
 
 def _check_tools(part: HostPart, facts: Facts) -> None:

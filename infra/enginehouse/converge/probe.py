@@ -22,7 +22,17 @@ from enginehouse.converge.places import (
 from enginehouse.converge.weights import program_folder, record_of
 from enginehouse.engines import engines
 from enginehouse.inventory.gpus import PATIENCE_S
-from enginehouse.planner.parts import DOCKER, EndpointPart, GatewayPart, HostPart, Part, ReplicaPart, Side, WeightsPart
+from enginehouse.planner.parts import (
+    DOCKER,
+    SYSTEMD_RUN,
+    EndpointPart,
+    GatewayPart,
+    HostPart,
+    Part,
+    ReplicaPart,
+    Side,
+    WeightsPart,
+)
 from enginehouse.render.symbols import fill
 from enginehouse.render.templates import render
 
@@ -118,6 +128,9 @@ def _host(part: HostPart) -> Iterator[str]:
         yield from ("pci", f"gpus {PATIENCE_S}")
     if DOCKER in part.tools:
         yield f"docker_of {SOCKET}"
+    if SYSTEMD_RUN in part.tools:
+        yield "[ ! -d /run/systemd/system ] || yes booted"
+        yield "[ ! -S /run/dbus/system_bus_socket ] || yes bus"
     for name in part.tools:
         yield f"tool {places.tools} {name} {' '.join(VERSION_ARGS.get(name, ('--version',)))}"
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import enginehouse.converge.containers as containers
+import enginehouse.converge.engine_unit as engine_unit
 import enginehouse.converge.watch as watch
 from enginehouse.converge.facts import Facts, Process, Tool
 from enginehouse.converge.manifest import Left, Manifest
@@ -18,7 +19,7 @@ from enginehouse.engines.base import Engine
 from enginehouse.gateway.runtime import ServerState
 from enginehouse.gateway.stats import ServerRow
 from enginehouse.planner.digests import release_id
-from enginehouse.planner.parts import GatewayPart, ReplicaPart, Side
+from enginehouse.planner.parts import GatewayPart, ReplicaPart, Runtime, Side
 from enginehouse.render.symbols import Secret, fill
 
 MEMORY_MARGIN = 1.1
@@ -26,6 +27,10 @@ MEMORY_MARGIN = 1.1
 ENGINE_STOP_S = 5
 """From SIGTERM to SIGKILL, after draining. With a request in progress llama-server may never end by itself (measured
 2026-11, b11434)."""
+
+STOP_APART_S = 30
+"""How long the supervisor waits for a start script whose engine runs in a container or a unit of its own: Docker takes
+seconds more on a busy machine, and a script that is killed leaves its engine to the next start (measured 2026-12)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +133,10 @@ class Replica:
         command = [fill(word, symbols, self._secrets) for word in words(f"@{{tool:{part.program}}}", part.args)]
         env = {name: fill(value, symbols, self._secrets) for name, value in part.env.items()}
         greeting = f"{GREETING}release {self.release} starts on side {side}, port {part.ports[side]}"
-        if part.image:
+        start: tuple[Placed, ...]
+        if starter := _apart(part):
             weights = fill(part.weights_path, symbols, self._secrets)
-            start = containers.start_script(
+            start = starter(
                 part,
                 self.places,
                 side,
@@ -141,10 +147,10 @@ class Replica:
                 env=env,
             )
         else:
-            start = start_script(folder, f"{part.stack}/{part.name}/{side}", greeting, command, env)
+            start = (start_script(folder, f"{part.stack}/{part.name}/{side}", greeting, command, env),)
         return (
             *placed(part.files, folder, symbols, self._secrets),
-            start,
+            *start,
             self.program_file(self.runner(side), self.release),
         )
 
@@ -244,6 +250,13 @@ def state_of(row: ServerRow) -> ServerState:
     return ServerState.DRAIN if row.status.startswith(("DRAIN", "no check")) else ServerState.READY
 
 
+def _apart(part: ReplicaPart) -> Callable[..., tuple[Placed, ...]] | None:
+    """What starts the engine of such a part, if the supervisor does not itself."""
+    if part.image:
+        return containers.start_script
+    return engine_unit.start_script if part.runtime is Runtime.SYSTEMD else None
+
+
 def _replica_of(manifest: Manifest | None, otherwise: ReplicaPart) -> ReplicaPart:
     part = manifest.part if manifest else otherwise
     return part if isinstance(part, ReplicaPart) else otherwise
@@ -260,7 +273,7 @@ def _runner(part: ReplicaPart, places: Places, side: Side, facts: Facts, drain_s
         drain_s=drain_s,
         seat=_seat(part, side, facts),
         process=process,
-        stop_s=containers.STOP_S if part.image else ENGINE_STOP_S,
+        stop_s=STOP_APART_S if _apart(part) else ENGINE_STOP_S,
         hangs=bool(process and facts.hung and process.pid == facts.hung.pid),
     )
 

@@ -35,6 +35,8 @@ def restart_digest(part: ReplicaPart | GatewayPart) -> str:
             "weights": part.weights,
             **({"binary": part.binary} if part.binary else {}),
             **({"image": part.image} if part.image else {}),
+            **({"runtime": part.runtime} if part.runtime else {}),
+            **({"memory_limit_mib": part.memory_limit_mib} if part.memory_limit_mib else {}),
             "ports": part.ports,
             "files": files,
         }

@@ -14,6 +14,8 @@ from enum import StrEnum
 
 DOCKER = "docker"
 """The program of a replica whose engine runs in a container."""
+SYSTEMD_RUN = "systemd-run"
+"""The program that starts an engine in a unit of its own."""
 
 
 class OnChange(StrEnum):
@@ -57,6 +59,14 @@ class HostKeys(StrEnum):
 
     VERIFY = "verify"
     ACCEPT_NEW = "accept-new"
+
+
+class Runtime(StrEnum):
+    """What keeps an engine running."""
+
+    SUPERVISOR = "supervisor"
+    DOCKER = "docker"
+    SYSTEMD = "systemd"
 
 
 class TlsMode(StrEnum):
@@ -172,6 +182,10 @@ class ReplicaPart(Part):
     """SHA-256 of the file that the executable comes from; None if the machine has one on its PATH."""
     image: str | None = None
     """The container image that the engine comes from, with its digest; None: it is a program of the machine."""
+    runtime: Runtime | None = None
+    """Only `systemd`: the engine runs in a unit of its own. None: in a container if there is an image, else neither."""
+    memory_limit_mib: int | None = None
+    """The most memory that the engine may take, where it runs in a container or a unit."""
     args: Mapping[str, str | bool | tuple[str, ...]]
     """Long flags without dashes, sorted (the wire keeps no order); True is a bare flag, a tuple repeats the flag."""
     env: Mapping[str, str] = field(default_factory=dict)

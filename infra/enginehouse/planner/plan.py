@@ -11,6 +11,7 @@ from enginehouse.gateway import files as gateway_files
 from enginehouse.planner.allocate import HostPorts, allocate
 from enginehouse.planner.parts import (
     DOCKER,
+    SYSTEMD_RUN,
     Backend,
     Client,
     Connection,
@@ -24,6 +25,7 @@ from enginehouse.planner.parts import (
     Plan,
     ReplicaPart,
     Route,
+    Runtime,
     Server,
     Share,
     Side,
@@ -35,7 +37,7 @@ from enginehouse.planner.tls import chain_of, listens_on, named_on, seal_of, tls
 from enginehouse.render.symbols import literal
 from enginehouse.spec.hosts import Host, every_host, hosts_of
 from enginehouse.spec.lock import Lock
-from enginehouse.spec.model import Binary, Deployment, Model, Runtime, Spec
+from enginehouse.spec.model import Binary, Deployment, Model, Spec
 from enginehouse.spec.model import Route as WrittenRoute
 from enginehouse.spec.names import endpoint_name, gateway_name, program_name, replica_name, replica_names, weights_name
 from enginehouse.spec.variants import on_host
@@ -52,6 +54,9 @@ OWN_CA_TOOLS: Mapping[str, str] = {"openssl": "1.1.1"}
 
 DOCKER_TOOLS: Mapping[str, str] = {DOCKER: "20.10"}
 """Needed beside them where engines run in containers; 20.10 is Debian 12's."""
+
+SYSTEMD_TOOLS: Mapping[str, str] = {SYSTEMD_RUN: "241"}
+"""Needed beside them where engines run in units of their own; 241 is Debian 10's and knows all that those are told."""
 
 
 def plan(spec: Spec, lock: Lock) -> Plan:
@@ -102,12 +107,13 @@ def _site(spec: Spec, host: Host, ports: HostPorts) -> _Site:
 def _host(spec: Spec, host: Host) -> HostPart:
     connection = _connection(spec, host)
     own_ca = spec.endpoint.tls.mode is TlsMode.OWN_CA and host.group == spec.endpoint.runs_on
-    contained = any(d.runtime is Runtime.DOCKER and d.runs_on == host.group for d in spec.deployments.values())
+    runtimes = {deployment.runtime for deployment in spec.deployments.values() if deployment.runs_on == host.group}
     tools = {
         **REQUIRED_TOOLS,
         **(SSH_TOOLS if connection.ssh else {}),
         **(OWN_CA_TOOLS if own_ca else {}),
-        **(DOCKER_TOOLS if contained else {}),
+        **(DOCKER_TOOLS if Runtime.DOCKER in runtimes else {}),
+        **(SYSTEMD_TOOLS if Runtime.SYSTEMD in runtimes else {}),
     }
     declared = spec.machines[host.group].gpus
     return HostPart(
@@ -196,6 +202,8 @@ def _replica(
         program=DOCKER if deployment.image else engine.program,
         binary=deployment.binary.sha256 if deployment.binary else None,
         image=deployment.image,
+        runtime=deployment.runtime if deployment.runtime is Runtime.SYSTEMD else None,
+        memory_limit_mib=deployment.memory_gib * 1024 if deployment.memory_gib else None,
         args=dict(sorted(engine.args(deployment, path).items())),  # as on the wire, which keeps no order
         env=engine.env(deployment),
         weights=deployment.model.sha256,

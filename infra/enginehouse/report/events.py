@@ -13,6 +13,7 @@ from enginehouse.report.moments import local
 _STYLES: Mapping[str, Style] = {
     "failed": Style.BAD,
     "hung": Style.BAD,
+    "out-of-memory": Style.BAD,
     "not-recovered": Style.BAD,
     "recovered": Style.GOOD,
     "lease-taken-over": Style.WARNING,

@@ -134,11 +134,14 @@ def _replica(part: ReplicaPart) -> Iterator[Entry]:
         yield "program", f"sha256 {part.binary[:SHORT]}"
     if part.image:
         yield "image", part.image
+    if part.runtime:
+        yield "runtime", part.runtime
     yield from _listed("args", args_text(part.args))
     yield from _listed("env", (f"{name}={_word(value)}" for name, value in part.env.items()))
     yield "weights", f"sha256 {part.weights[:SHORT]} at {part.weights_path}"
     yield "serves", f"{part.served_name}: {part.slots} requests at once, {part.context_tokens} tokens each"
-    yield "memory", f"about {part.memory_mib} MiB"
+    limit = f", at most {part.memory_limit_mib} MiB" if part.memory_limit_mib else ""
+    yield "memory", f"about {part.memory_mib} MiB{limit}"
     yield "sides", ", ".join(f"{side} on 127.0.0.1:{port}" for side, port in part.ports.items())
     yield "gateway", f"{part.gateway.part} on {part.gateway.host}, {part.gateway.backend}"
     yield "limits", f"ready within {part.ready_within_s} s, drained within {part.drain_s} s"

@@ -70,6 +70,7 @@ class Code(StrEnum):
     BAD_ROUTE = "bad-route"
     BAD_SOURCE = "bad-source"
     BAD_IMAGE = "bad-image"
+    NO_MEMORY_LIMIT = "no-memory-limit"
     WRONG_FILE_TYPE = "wrong-file-type"
     SPLIT_WEIGHTS = "split-weights"
     PLACEHOLDER_SHA256 = "placeholder-sha256"

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
-from enginehouse.planner.parts import Certificate, Scope, TlsMode
+from enginehouse.planner.parts import Certificate, Runtime, Scope, TlsMode
 from enginehouse.spec.fields import (
     IMAGE_PATTERN,
     NAME_PATTERN,
@@ -39,13 +38,6 @@ _BINARY_EXAMPLE = {
 }
 _DEPLOYMENT_EXAMPLE = {"engine": "llama-cpp", "version": "b11434", "runs_on": "laptop", "model": _MODEL_EXAMPLE}
 _ENDPOINT_EXAMPLE = {"runs_on": "laptop", "port": 8080, "keys": [{"name": "demo", "secrets": ["key-demo"]}]}
-
-
-class Runtime(StrEnum):
-    """What keeps an engine running."""
-
-    SUPERVISOR = "supervisor"
-    DOCKER = "docker"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +114,8 @@ class Deployment:
         default=None,
     )
     runtime: Runtime = key(
-        "How the engine runs: `supervisor` starts the engine that is on the machine, `docker` one in a container.",
+        "How the engine runs: `supervisor` starts the engine that is on the machine, `docker` one in a container, "
+        "`systemd` that on the machine in a unit of its own, with a user of its own.",
         example="supervisor",
         default=Runtime.SUPERVISOR,
     )
@@ -131,6 +124,14 @@ class Deployment:
         example=f"ghcr.io/ggml-org/llama.cpp@sha256:{'0123456789abcdef' * 4}",
         default=None,
         pattern=IMAGE_PATTERN,
+    )
+    memory_gib: int | None = key(
+        "With `systemd` or `docker`: the most memory the engine may take, in GiB. One that takes more is ended and "
+        "started again.",
+        example=8,
+        default=None,
+        minimum=1,
+        maximum=16384,
     )
     runs_on: str = key("The machine group it runs on.", example="laptop", pattern=NAME_PATTERN)
     model: Model = key("The weights and the name they are served under.", example=_MODEL_EXAMPLE)
@@ -196,6 +197,7 @@ class Settings:
     version: str | None = _again("version")
     binary: Binary | None = _again("binary")
     image: str | None = _again("image")
+    memory_gib: int | None = _again("memory_gib")
     replicas_per_host: int | None = _again("replicas_per_host")
     context_tokens: int | None = _again("context_tokens")
     slots: int | None = _again("slots")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from enginehouse.converge.containers import start_script
+from enginehouse.converge.journal import parse
 from enginehouse.converge.places import Places
 from enginehouse.planner.parts import Side
 from tests.unit.report.plans import REPLICA
@@ -28,9 +29,11 @@ case $1 in
         cat "$here/left"
         ;;
     rm) : >"$here/left" ;;
+    inspect) cat "$here/oom" ;;
     run)
         printf '%s\\0' "$@" >"$here/run"
         printf '%s' "$VALUE" >"$here/value"
+        case " $* " in *" --rm "*) ;; *) echo 4f2a >"$here/left" ;; esac
         exit "$(cat "$here/status")"
         ;;
 esac
@@ -50,6 +53,8 @@ class Started:
         status: int = 0,
         left: str = "",
         away: int = 0,
+        limit_mib: int | None = None,
+        oom: bool = False,
     ) -> None:
         """`left`: ids of containers from before. `away`: how many questions fail first."""
         client = folder / "docker"
@@ -57,9 +62,11 @@ class Started:
         client.chmod(0o755)
         for name, content in {"status": status, "left": left, "away": away, "asked": ""}.items():
             (folder / name).write_text(str(content))
-        script = start_script(
-            replace(REPLICA, image=IMAGE),
-            Places.of(REPLICA, "/state"),
+        (folder / "oom").write_text(str(oom).lower())
+        (folder / "state" / REPLICA.stack).mkdir(parents=True)
+        (script,) = start_script(
+            replace(REPLICA, image=IMAGE, memory_limit_mib=limit_mib),
+            Places.of(REPLICA, str(folder / "state")),
             Side.A,
             release="r1",
             weights=weights,
@@ -70,6 +77,8 @@ class Started:
         self.done = subprocess.run(["sh"], input=script.content.encode(), capture_output=True, check=False)
         self.asked = (folder / "asked").read_text().splitlines()
         self.words = (folder / "run").read_text().split("\0")[:-1]
+        journal = folder / "state" / REPLICA.stack / "events.jsonl"
+        self.events = [entry.event for entry in parse(journal.read_text())] if journal.exists() else []
         self.value = (folder / "value").read_text()
 
 
@@ -102,6 +111,18 @@ def test_what_was_left_behind_ends_first(tmp_path: Path) -> None:
     assert Started(tmp_path, left="4f2a\n").asked == ["container ls", "rm --force", "container ls", "run --rm"]
 
 
+@pytest.mark.parametrize("oom", [True, False])
+def test_a_container_with_a_limit_is_asked_whether_that_ended_it(tmp_path: Path, oom: bool) -> None:
+    """It stays until then; how it ended is what the supervisor is told all the same."""
+    started = Started(tmp_path, limit_mib=2048, oom=oom, status=137)
+    assert {"--memory=2048m", "--memory-swap=2048m"} < set(started.words)
+    run, inspect = "run --memory=2048m", "inspect --format={{.State.OOMKilled}}"
+    assert started.asked == ["container ls", run, "container ls", inspect, "rm --force"]
+    assert started.events == ["out-of-memory"] * oom
+    assert ("took more than its memory limit of 2048 MiB" in started.done.stdout.decode()) is oom
+    assert started.done.returncode == -signal.SIGKILL
+
+
 def test_it_waits_for_docker_and_says_so_once(tmp_path: Path) -> None:
     """Each question is one that could be answered; the second of a failed pair is asked for its words."""
     started = Started(tmp_path, away=4)
@@ -113,7 +134,7 @@ def test_containers_are_told_apart_by_state_folder_and_side(tmp_path: Path) -> N
     """Two clones, and two sides, may have the same names for everything else."""
     words = Started(tmp_path).words
     labels = [word for word in words if word.startswith("--label=")]
-    assert {"--label=enginehouse.state=/state", f"--label=enginehouse.program={_mark()}"} < set(labels)
+    assert {f"--label=enginehouse.state={tmp_path}/state", f"--label=enginehouse.program={_mark()}"} < set(labels)
     assert f"--env=ENGINEHOUSE_PROGRAM={_mark()}/container" in words
 
 

@@ -106,6 +106,30 @@ def test_it_is_said_why_nothing_can_be_installed(texts: dict[str, str], said: st
     assert hindrance.endswith(said)
 
 
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        ({"user": "root\n"}, "systemd does not run the machine; `runtime: supervisor` does without"),
+        (
+            {"user": "ops\n", "booted": "yes\n"},
+            "only root may tell systemd to, and this is ops; `become: sudo` in the stack file helps, and "
+            "`runtime: supervisor` does without",
+        ),
+        (
+            {"user": "root\n", "booted": "yes\n", "systemd": "yes\n"},
+            "systemd has no message bus; get it from your system's package dbus",
+        ),
+    ],
+)
+def test_it_is_said_why_no_engine_can_have_a_unit(texts: dict[str, str], said: str) -> None:
+    """Before it is said what is missing, and in one sentence."""
+    connection = Connection(kind=ConnectionKind.SSH, ssh=Ssh(address="box"))
+    part = HostPart(name="box", stack="demo", host="box", connection=connection, tools={"systemd-run": "241"})
+    with pytest.raises(ConvergeFailed, match="no engine can have a unit of its own here") as failure:
+        host.steps(part, machine(texts=texts), {})
+    assert failure.value.reasons == (said,)
+
+
 def test_the_program_of_before_is_kept_while_it_is_there() -> None:
     """A newer copy on the PATH does not restart an engine; one of the wrong version is passed over."""
     kept, found = (

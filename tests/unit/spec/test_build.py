@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from enginehouse.planner.parts import TlsMode
+from enginehouse.planner.parts import Runtime, TlsMode
 from enginehouse.spec.build import build
 from enginehouse.spec.loader import parse
-from enginehouse.spec.model import Health, Key, Runtime, Spec
+from enginehouse.spec.model import Health, Key, Spec
 from tests.unit.spec.stacks import STACK, loaded
 
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from enginehouse.engines import engines
+from enginehouse.planner.parts import Runtime
 from enginehouse.spec.codes import Code
-from enginehouse.spec.model import Deployment, Runtime, Spec
+from enginehouse.spec.model import Deployment, Spec
 from enginehouse.spec.problems import Problem, shown
 from enginehouse.spec.source import Source
 from enginehouse.spec.variants import Form, forms

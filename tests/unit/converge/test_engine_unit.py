@@ -1,0 +1,196 @@
+"""The start script of an engine's unit, run by a real shell with a systemd that only writes down what it is told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import enginehouse.converge.engine_unit as engine_unit
+from enginehouse.converge.journal import parse
+from enginehouse.converge.places import Places
+from enginehouse.converge.steps import Placed
+from enginehouse.planner.parts import ReplicaPart, Runtime, Side
+from tests.unit.report.plans import REPLICA
+
+SYSTEMD_RUN = """\
+#!/bin/sh
+here=$(dirname "$0")
+echo run >>"$here/asked"
+printf '%s\\0' "$@" >"$here/run"
+[ ! -e "$here/says" ] || cp "$here/says" "$here/$(cat "$here/unit").ended"
+exit 1
+"""
+SYSTEMCTL = """\
+#!/bin/sh
+here=$(dirname "$0")
+echo "$1" >>"$here/asked"
+"""
+
+
+class Started:
+    """One run of the script in a state folder of its own."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        weights: str = "",
+        arguments: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        says: str = "exited 0 ",
+        limit_mib: int | None = None,
+    ) -> None:
+        """`says`: what the unit leaves when the engine has ended."""
+        state = folder / "state"
+        (state / REPLICA.stack).mkdir(parents=True)
+        self.weights = Path(weights or f"{state}/weights/0123456789abcdef/m.gguf")
+        if not weights:
+            self.weights.parent.mkdir(parents=True)
+            self.weights.write_text("{}")
+            self.weights.chmod(0o600)
+        for name, content in {"systemd-run": SYSTEMD_RUN, "systemctl": SYSTEMCTL}.items():
+            (folder / name).write_text(content)
+            (folder / name).chmod(0o755)
+        unit = engine_unit.name(REPLICA.stack, REPLICA.name, Side.A, str(state))
+        for name, content in {"says": f"{says}\n", "unit": unit, "asked": "", "run": ""}.items():
+            (folder / name).write_text(content)
+        part = replace(REPLICA, runtime=Runtime.SYSTEMD, memory_limit_mib=limit_mib)
+        self.environment, self.script = (file.content for file in _files(part, state, self.weights, arguments, env))
+        self.done = subprocess.run(
+            ["sh"],
+            input=self.script.encode(),
+            capture_output=True,
+            check=False,
+            env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
+        )
+        self.asked = (folder / "asked").read_text().split()
+        self.words = (folder / "run").read_text().split("\0")[:-1]
+        journal = state / REPLICA.stack / "events.jsonl"
+        self.events = list(parse(journal.read_text())) if journal.exists() else []
+        self.properties = [word.removeprefix("--property=") for word in self.words if word.startswith("--property=")]
+
+
+def _files(
+    part: ReplicaPart, state: Path, weights: Path, arguments: Sequence[str], env: Mapping[str, str] | None
+) -> tuple[Placed, ...]:
+    return engine_unit.start_script(
+        part,
+        Places.of(part, str(state)),
+        Side.A,
+        release="r1",
+        weights=str(weights),
+        greeting="hello",
+        command=("/usr/bin/llama-server", *arguments),
+        env=env or {},
+    )
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_unit, "RUNTIME", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "value", ["plain", "two words", "it's", '"quoted"', "a;b", "$(id)", "$HOME ${X} $$", "per%cent", ""]
+)
+def test_every_argument_arrives_as_it_is(tmp_path: Path, value: str) -> None:
+    """systemd would replace variables; a doubled sign is one."""
+    started = Started(tmp_path, arguments=("--x", value))
+    assert started.words[started.words.index("--") + 1 :] == ["/usr/bin/llama-server", "--x", value.replace("$", "$$")]
+
+
+def test_values_of_variables_are_in_a_file_and_on_no_command_line(tmp_path: Path) -> None:
+    started = Started(tmp_path, env={"A": 'x "y" \\ `id` $HOME\nz', "B": ""})
+    assert 'A="x \\"y\\" \\\\ \\`id\\` \\$HOME\nz"\nB=""\n' in started.environment
+    assert "id" not in " ".join(word for word in started.words if "EnvironmentFile" not in word and "state" not in word)
+    mark = f"{REPLICA.stack}/{REPLICA.name}/a/unit"
+    assert f'ENGINEHOUSE_PROGRAM="{mark}"\n' in started.environment
+
+
+def test_weights_are_shown_and_made_readable_and_nothing_else_is(tmp_path: Path) -> None:
+    """Their folder is for root alone, so that opens them to nobody but who is shown them."""
+    started = Started(tmp_path)
+    assert started.weights.stat().st_mode & 0o777 == 0o644
+    assert f'TemporaryFileSystem="{tmp_path}/state:ro"' in started.properties
+    shown = [text for text in started.properties if text.startswith("BindReadOnlyPaths=")]
+    start = f"{tmp_path}/state/{REPLICA.stack}/{REPLICA.name}/releases/r1-a/start"
+    assert shown == [f'BindReadOnlyPaths="{path}"' for path in (started.weights, start)]
+
+
+def test_weights_of_somebody_else_are_left_as_they_are(tmp_path: Path) -> None:
+    """If the engine could not read them it is said what helps, and nothing is started."""
+    theirs = tmp_path / 'their "model".gguf'
+    theirs.write_text("{}")
+    theirs.chmod(0o640)
+    started = Started(tmp_path, weights=str(theirs))
+    assert (started.done.returncode, started.words) == (1, [])
+    assert f"{theirs} is not for everybody to read" in started.done.stdout.decode()
+    assert theirs.stat().st_mode & 0o777 == 0o640
+
+
+def test_weights_of_somebody_else_are_shown(tmp_path: Path) -> None:
+    theirs = tmp_path / 'their "model".gguf'
+    theirs.write_text("{}")
+    theirs.chmod(0o644)
+    quoted = str(theirs).replace('"', '\\"')
+    assert f'BindReadOnlyPaths="{quoted}"' in Started(tmp_path, weights=str(theirs)).properties
+
+
+@pytest.mark.parametrize(
+    ("says", "ending"),
+    [
+        ("exited 0 ", 0),
+        ("exited 3 ", 3),
+        ("exited 203 ", 203),
+        ("killed KILL ", -signal.SIGKILL),
+        ("dumped SEGV ", -signal.SIGSEGV),
+        ("  ", 1),
+    ],
+)
+def test_it_ends_as_the_engine_ended(tmp_path: Path, says: str, ending: int) -> None:
+    """Also when systemd could not even begin; whatever is left of the unit is stopped before and after."""
+    started = Started(tmp_path, says=says)
+    assert started.done.returncode == ending
+    assert started.asked == ["stop", "run", "stop"]
+    assert not list(tmp_path.glob("*.ended"))
+
+
+def test_a_memory_limit_is_none_unless_it_is_asked_for(tmp_path: Path) -> None:
+    assert not any("Memory" in text for text in Started(tmp_path).properties)
+
+
+def test_who_took_too_much_memory_is_told_in_log_and_journal(tmp_path: Path) -> None:
+    """And no one else: an engine that is killed by somebody ends the same way."""
+    text = "the engine took more than its memory limit of 2048 MiB and was ended"
+    started = Started(tmp_path, limit_mib=2048, says="killed KILL reached")
+    assert {"MemoryMax=2048M", "MemorySwapMax=0"} < set(started.properties)
+    assert text in started.done.stdout.decode()
+    (event,) = started.events
+    assert (event.event, event.part, event.text) == ("out-of-memory", REPLICA.name, text)
+
+
+def test_who_was_killed_for_another_reason_is_not_said_to_take_too_much(tmp_path: Path) -> None:
+    started = Started(tmp_path, limit_mib=2048, says="killed KILL ")
+    assert (started.done.returncode, started.events) == (-signal.SIGKILL, [])
+
+
+def test_an_engine_among_what_is_hidden_is_shown_with_its_folder(tmp_path: Path) -> None:
+    """Such as one that `make setup` built for root."""
+    part = replace(REPLICA, runtime=Runtime.SYSTEMD)
+    _, start = engine_unit.start_script(
+        part,
+        Places.of(part, "/state"),
+        Side.A,
+        release="r1",
+        weights="/w/m.gguf",
+        greeting="hello",
+        command=("/root/my tools/llama-server",),
+        env={},
+    )
+    assert "'--property=BindReadOnlyPaths=\"/root/my tools\"'" in start.content
