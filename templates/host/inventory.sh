@@ -19,6 +19,9 @@ login() {
     id -u
     key lowest_port
     cat /proc/sys/net/ipv4/ip_unprivileged_port_start 2>/dev/null
+    key capabilities
+    PATH=$PATH:/usr/sbin:/sbin
+    getcap "$(readlink -f "$(command -v haproxy)")" 2>/dev/null
 }
 
 cpu() { # the first of them is like the others

@@ -40,14 +40,20 @@ tell() { # EVENT TEXT: in the journal, and in the program's own log
     echo "$1: $2"
 }
 
-renew() { # never the authority: its clients know no other, so that is for a run, and the person who tells them
-    ! authority_fault >/dev/null && (flock 8 && make_server) 8>"$authority/lock"
+# Never the authority: its clients know no other, so that is for a run, and the person who tells them. Nor what is for
+# other names: a run has made that a moment ago, and this program, which knows the names of before, is about to end.
+renew() {
+    ! authority_fault >/dev/null && (flock 8 && is_for_us && make_server) 8>"$authority/lock"
+}
+
+is_for_us() { # also if there is none
+    [ ! -s "$home/tls/server.pem" ] || { read -r made _ <"$home/tls/server.pem" && [ "$made" = "$names" ]; }
 }
 
 said=
 while [ -d "/proc/$PPID" ]; do
     fault=$(certificate_fault)
-    if [ -n "$fault" ]; then
+    if [ -n "$fault" ] && is_for_us; then
         if renew; then
             tell renewed "$fault"
         elif [ "$fault" != "$said" ]; then

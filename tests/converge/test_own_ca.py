@@ -200,6 +200,18 @@ def test_no_list_of_processes_shows_the_private_key(tmp_path: Path) -> None:
     assert private in (tmp_path / "read").read_text()
 
 
+@pytest.mark.parametrize(("names", "renews"), [(f"DNS:{HOSTNAME}", True), ("DNS:former.example", False)])
+def test_a_certificate_for_the_names_of_a_newer_run_is_left_alone(tmp_path: Path, names: str, renews: bool) -> None:
+    """The program from before the run still looks, a moment long; one that knows the names renews it."""
+    made = sh(f"{functions_of(tmp_path / 'demo')}\nmake_certificate")
+    file = tmp_path / "demo" / "gateway" / "tls" / "server.pem"
+    before = file.read_text()
+    functions = render("host/certificates.sh") + render("host/keep_certificates.sh").partition("\nwhile ")[0]
+    renewed = sh(f"{functions}\nrenew", str(tmp_path), "demo", "gateway", names)
+    assert (made.returncode, renewed.returncode == 0) == (0, renews), renewed.stderr
+    assert (file.read_text() != before) is renews
+
+
 def functions_of(folder: Path) -> str:
     """What makes certificates, for a stack in that folder."""
     places = f"authority='{folder}/own_ca' home='{folder}/gateway' stack=demo names=DNS:{HOSTNAME}"

@@ -281,7 +281,7 @@ def leave(part: HostPart, facts: Facts) -> tuple[Step, ...]:
     ends = [scripts.end_processes(part.stack, pids) for pids in (supervisor, others) if pids]
     stops = (Sh(title=f"stopping the programs of {part.stack}", script=end, deadline_s=unit.STOP_S) for end in ends)
     folder = Sh(title=f"removing {places.stack_folder}", script=scripts.remove(places.stack_folder))
-    return (*unit.remove(part, places, facts), *stops, folder)
+    return (*packages.finish(part, facts), *unit.remove(part, places, facts), *stops, folder)
 
 
 def stays(part: HostPart, facts: Facts) -> tuple[str, ...]:

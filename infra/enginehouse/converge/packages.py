@@ -6,7 +6,7 @@ there without touching the system. A program that is there and too old is left a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import enginehouse.converge.scripts as scripts
 from enginehouse.converge.facts import Facts
@@ -44,6 +44,14 @@ def install(part: HostPart, facts: Facts) -> Sh | None:
     words = (f"{package}:{lowest}" for package, lowest in wanted.items())
     mark = Places.of(part, facts.state).installing
     return Sh(title=what, script=scripts.install_packages(mark, words), deadline_s=INSTALL_S)
+
+
+def finish(part: HostPart, facts: Facts) -> Iterator[Sh]:
+    """What finishes an installation that was cut off: nobody may come who needs what was being installed."""
+    if "installing" in facts.texts:
+        mark = Places.of(part, facts.state).installing
+        script = scripts.install_packages(mark, ())
+        yield Sh(title="finishing an installation of packages", script=script, deadline_s=INSTALL_S)
 
 
 def hindrance(part: HostPart, facts: Facts) -> str | None:

@@ -19,6 +19,8 @@ from enginehouse.render.templates import render
 STOP_S = 90
 """supervisord stops its programs one after the other and waits for each."""
 _FOLDER = "/etc/systemd/system"
+_PROTECTED = ("/usr/", "/etc/", "/boot/", "/efi/")
+"""What `ProtectSystem=full` keeps from being written (systemd.exec(5)); a state folder there is an exception."""
 
 
 def possible(facts: Facts) -> bool:
@@ -92,6 +94,7 @@ def _content(part: HostPart, places: Places) -> str:
         folder=places.stack_folder,
         start=_start(places),
         stop_s=STOP_S,
+        writes=places.state if places.state.startswith(_PROTECTED) else "",
     )
 
 

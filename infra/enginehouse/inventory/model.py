@@ -25,7 +25,7 @@ class User:
     name: str
     root: bool
     lowest_port: int
-    """That programs of theirs may listen on."""
+    """That HAProxy may listen on where it is theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

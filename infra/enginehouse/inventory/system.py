@@ -14,6 +14,8 @@ _MODEL = ("model name", "Processor", "cpu model", "Hardware")
 _FLAGS = ("flags", "Features")
 _DF_COLUMNS = 6
 _PRIVILEGED = 1024
+_BINDS = re.compile(r" (?:= )?[a-z_,]*\bcap_net_bind_service\b[a-z_,]*[=+][ip]*e")
+"""What `getcap` says of a program that has the right from its start: with `+` before libcap 2.41, then with `=`."""
 _SERVER = re.compile(r"^Server:.*?^\s+Version:\s+(?P<version>\S+)", re.MULTILINE | re.DOTALL)
 
 
@@ -30,12 +32,13 @@ def system(values: Values) -> System:
 
 
 def user(values: Values) -> User:
-    """Kernels before 4.11 do not tell from which port on everybody may listen."""
+    """Kernels before 4.11 do not tell from which port on everybody may listen. HAProxy may have a right of its own."""
     root, lowest = number(values, "root") == 0, number(values, "lowest_port")
+    everywhere = root or _BINDS.search(values.get("capabilities", ""))
     return User(
         name=values.get("user", "").strip(),
         root=root,
-        lowest_port=0 if root else _PRIVILEGED if lowest is None else lowest,
+        lowest_port=0 if everywhere else _PRIVILEGED if lowest is None else lowest,
     )
 
 

@@ -21,7 +21,7 @@ from enginehouse.report.differences import differences
 from enginehouse.report.status import Certificate, PartStatus, StackStatus, State
 from enginehouse.verbs.traffic import Traffic, traffic
 
-GATEWAY = "gateway"
+HOST, GATEWAY = "host", "gateway"
 RUNNING = "running"
 """The input that says of a part with a process whether it runs; a state of its own here."""
 ANSWER_S = 10.0
@@ -31,10 +31,18 @@ ANSWER_S = 10.0
 def survey(plan: Plan, context: Context, pool: Executor) -> StackStatus:
     """Every part as it is right now, asked all at once. A machine that can't be asked is a result, not an error."""
     asked = {gateway.host: pool.submit(_traffic, gateway, context) for gateway in plan.gateways}
-    parts = tuple(pool.map(lambda part: _look(part, context), plan.parts()))
+    parts = tuple(_out_of_reach(tuple(pool.map(lambda part: _look(part, context), plan.parts()))))
     there = {status.host for status in parts if status.kind == GATEWAY and status.state is not State.MISSING}
     seen = {host: answer.result() if host in there else None for host, answer in asked.items()}
     return StackStatus(stack=plan.stack, parts=tuple(_with_traffic(plan, parts, seen, context)))
+
+
+def _out_of_reach(parts: tuple[PartStatus, ...]) -> Iterator[PartStatus]:
+    """Where the machine itself can't be asked, an endpoint that does not answer there may be as it should be."""
+    silent = {status.host for status in parts if status.kind == HOST and status.state is State.UNREACHABLE}
+    for status in parts:
+        lost = status.state is State.MISSING and status.host in silent
+        yield replace(status, state=State.UNREACHABLE) if lost else status
 
 
 def _look(part: Part, context: Context) -> PartStatus:

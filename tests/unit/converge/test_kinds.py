@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from enginehouse.converge import endpoint, host, weights
+from enginehouse.converge import endpoint, host, unit, weights
 from enginehouse.converge.facts import Facts, Tool
 from enginehouse.converge.manifest import Change, Manifest
+from enginehouse.converge.places import Places
 from enginehouse.converge.programs import choose_tool, start_script, words
 from enginehouse.converge.steps import Placed, Prove, Sh, Steps, Upload, WriteManifest
 from enginehouse.errors import ConvergeFailed
@@ -104,6 +105,30 @@ def test_it_is_said_why_nothing_can_be_installed(texts: dict[str, str], said: st
     missing, hindrance = failure.value.reasons
     assert missing == "haproxy (at least 2.6) is not on the PATH; get it from your system's package haproxy"
     assert hindrance.endswith(said)
+
+
+@pytest.mark.parametrize(("texts", "finishes"), [({}, False), ({"installing": "haproxy.service\n"}, True)])
+def test_a_destroy_finishes_an_installation_that_was_cut_off(texts: dict[str, str], finishes: bool) -> None:
+    """Nobody may come any more who needs it, and what it masked would stay so."""
+    titles = [step.title for step in host.leave(PLANS[1024].hosts[0], machine(texts=texts))]
+    assert ("finishing an installation of packages" in titles) is finishes
+
+
+@pytest.mark.parametrize(
+    ("state", "writes"),
+    [
+        ("/var/lib/enginehouse", None),
+        ("/usrlocal/x", None),
+        ("/usr/local/a state", "/usr/local/a state"),
+        ("/etc/x", "/etc/x"),
+    ],
+)
+def test_a_unit_writes_where_its_state_folder_is(state: str, writes: str | None) -> None:
+    """Also where systemd keeps it from writing else; other units are as they ever were."""
+    part, facts = PLANS[1024].hosts[0], replace(machine(texts={"systemd": "yes\n"}), state=state)
+    (step,) = unit.install(part, Places.of(part, state), facts)
+    lines = [line for line in step.script.splitlines() if line.startswith("ReadWritePaths=")]
+    assert lines == ([f'ReadWritePaths="{writes}"'] if writes else [])
 
 
 @pytest.mark.parametrize(

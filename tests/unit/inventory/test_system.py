@@ -26,6 +26,22 @@ def test_a_login_banner_is_not_in_the_way() -> None:
     assert read(f"Welcome!\n{answer()}", asked_at=1000, answered_at=1000).user.name == "ada"
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "lowest"),
+    [
+        ("", 1024),
+        ("/usr/sbin/haproxy cap_net_bind_service=ep\n", 0),
+        ("/usr/sbin/haproxy cap_net_bind_service,cap_net_raw=eip\n", 0),
+        ("/usr/sbin/haproxy = cap_net_bind_service+ep\n", 0),
+        ("/usr/sbin/haproxy cap_net_bind_service=p\n", 1024),
+        ("/opt/cap_net_bind_service=ep/haproxy cap_net_raw=ep\n", 1024),
+    ],
+)
+def test_haproxy_may_have_the_right_to_listen_on_low_ports(capabilities: str, lowest: int) -> None:
+    """A right that it would first have to ask for is none; the signs are those of libcap 2.66, and of 2.25."""
+    assert inventory(lowest_port="1024\n", capabilities=capabilities).user.lowest_port == lowest
+
+
 def test_os_release_is_written_as_for_a_shell() -> None:
     release = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID=\'12\'\nBROKEN="\n'
     assert inventory(os_release=release).system == System(

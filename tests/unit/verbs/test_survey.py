@@ -174,6 +174,13 @@ def test_the_endpoint_is_judged_by_what_can_be_seen_without_a_key(
     assert (endpoint.state, endpoint.reasons) == (state, reasons)
 
 
+def test_the_endpoint_of_a_machine_that_does_not_answer_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows whether it is missing; its twin is above, where the machine answers."""
+    silent = Unreachable("box: no route")
+    status = looked(monkeypatch, {part.name: silent for part in PLAN.parts()}, api=silent)
+    assert {part.state for part in status.parts} == {State.UNREACHABLE}
+
+
 def test_a_gateway_that_does_not_answer_leaves_numbers_out(monkeypatch: pytest.MonkeyPatch) -> None:
     replica = part_of(looked(monkeypatch, metrics=Unreachable("down")), REPLICA.name)
     assert replica.load == Load()
