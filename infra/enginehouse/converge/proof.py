@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,9 @@ WRONG_KEY = Secret("enginehouse-proof-that-a-wrong-key-is-refused")
 STREAMED_TOKENS = 8
 REFUSALS = ("a request without a key", "a request with a wrong key")
 """Asked first; who does not refuse these is not our gateway, and gets no key of ours."""
+
+ASKED_AT_ONCE = 4
+"""By a look: a machine that has little is not kept busy with it."""
 
 Check = Callable[[], str | None]
 """None, or what is wrong."""
@@ -57,13 +61,18 @@ def _lasting(check: Check, work: Work) -> str | None:
 
 def look(part: EndpointPart, connector: Connector, secrets: Mapping[str, Secret]) -> tuple[str, ...]:
     """The same proof with one token per model and no stream: what is wrong, as sentences."""
-    found: list[str] = []
-    for what, check in _checks(part, connector, secrets, thorough=False):
-        if problem := check():
-            found.append(f"{what}: {problem}")
-            if what in REFUSALS:
-                break
-    return tuple(found)
+    checks = dict(_checks(part, connector, secrets, thorough=False))
+    refusals = {what: checks.pop(what) for what in REFUSALS if what in checks}
+    return _at_once(refusals) or _at_once(checks)
+
+
+def _at_once(checks: Mapping[str, Check]) -> tuple[str, ...]:
+    """What is wrong, in order. Far away, a machine's every answer takes a while."""
+    if not checks:
+        return ()
+    with ThreadPoolExecutor(min(len(checks), ASKED_AT_ONCE)) as pool:
+        problems = zip(checks, pool.map(lambda check: check(), checks.values()), strict=True)
+        return tuple(f"{what}: {problem}" for what, problem in problems if problem)
 
 
 def _checks(
