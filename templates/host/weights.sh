@@ -64,12 +64,7 @@ download() { # URL; continues a partial file
     url=$1
     total=$(curl -q -g -fsSIL --proto =https --proto-redir =https --max-time 60 "$url" 2>/dev/null | tr -d '\r' |
         awk 'tolower($1) == "content-length:" { size = $2 } END { printf "%.0f", size }')
-    free=$(df -Pk "$(dirname "$file")" | awk 'NR == 2 { printf "%.0f", $4 * 1024 }')
-    missing=$((total - $(size_of "$file.part")))
-    if [ "$missing" -gt "$free" ]; then
-        echo "the disk has $((free / 1048576)) MiB free, the download needs $((missing / 1048576)) MiB" >&2
-        exit 1
-    fi
+    check_room
     # A server answers 416 to a request for what lies behind the end of a complete file.
     [ "$total" -gt 0 ] && [ "$missing" -le 0 ] && return 0
     fetch && return 0
@@ -79,12 +74,31 @@ download() { # URL; continues a partial file
     fetch
 }
 
+check_room() { # for `total` bytes; sets `missing`
+    free=$(df -Pk "$(dirname "$file")" | awk 'NR == 2 { printf "%.0f", $4 * 1024 }')
+    missing=$((total - $(size_of "$file.part")))
+    if [ "$missing" -gt "$free" ]; then
+        echo "the disk has $((free / 1048576)) MiB free, the download needs $((missing / 1048576)) MiB" >&2
+        exit 1
+    fi
+}
+
 fetch() {
     curl -q -g -fsSL --proto =https --proto-redir =https --retry 3 --connect-timeout 30 --speed-limit 1024 \
         --speed-time 60 -C - -o "$file.part" "$url" &
     attend $! download_progress
 }
 
+copy() { # SIZE URL ADDRESS NAME: what the machine of that name offers to our address; continues a partial file
+    total=$1 from=$4
+    check_room
+    [ "$missing" -gt 0 ] || return 0
+    # The URL is the secret, so it is in no argument list.
+    printf 'url = "%s"\n' "$2" | curl -q -g -fsS --proto =http --noproxy '*' --interface "$3" --connect-timeout 5 \
+        --speed-limit 500000 --speed-time 30 -C - -o "$file.part" -K - &
+    attend $! download_progress
+}
+
 download_progress() {
-    echo "progress $(size_of "$file.part") $total"
+    echo "progress $(size_of "$file.part") $total${from:+ from $from}"
 }

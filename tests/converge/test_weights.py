@@ -6,13 +6,9 @@ import hashlib
 import os
 import re
 import socket
-import ssl
-import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -22,6 +18,7 @@ from enginehouse.errors import Cancelled, ConvergeFailed
 from enginehouse.planner.parts import WeightsPart
 from tests.converge.certificate import make_certificate
 from tests.converge.harness import World
+from tests.converge.origin import Files, served
 
 SIZE = 5 * CHUNK_BYTES + 12345
 
@@ -170,61 +167,17 @@ def test_weights_that_are_not_on_the_machine_are_named(world: World, part: Weigh
     assert failure.value.reasons == ("/no/such.gguf is not on the machine",)
 
 
-class Files(ThreadingHTTPServer):
-    """Serves one file over TLS, with ranges; `slow_s` pauses after each piece. `ranges` holds what was asked for."""
-
-    def __init__(self, data: bytes, certificate: Path) -> None:
-        self.data = data
-        self.slow_s = 0.0
-        self.ranges: list[str | None] = []
-        super().__init__(("127.0.0.1", 0), Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        self.socket = context.wrap_socket(self.socket, server_side=True)
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Files
-
-    def do_HEAD(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.server.data)))
-        self.end_headers()
-
-    def do_GET(self) -> None:
-        wanted = self.headers["Range"]
-        self.server.ranges.append(wanted)
-        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
-        rest = self.server.data[start:]
-        self.send_response(206 if wanted else 200)
-        if wanted:
-            self.send_header("Content-Range", f"bytes {start}-{len(self.server.data) - 1}/{len(self.server.data)}")
-        self.send_header("Content-Length", str(len(rest)))
-        self.end_headers()
-        for offset in range(0, len(rest), CHUNK_BYTES):
-            self.wfile.write(rest[offset : offset + CHUNK_BYTES])
-            time.sleep(self.server.slow_s)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
 def files(world: World, part: WeightsPart) -> Iterator[Files]:
     """The weights on a web server whose certificate the machine trusts."""
     certificate = make_certificate(world.folder / "server.pem")
     world.trust(certificate)
-    server = Files((world.folder / "big.gguf").read_bytes(), certificate)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served((world.folder / "big.gguf").read_bytes(), certificate) as server:
+        yield server
 
 
 def from_web(part: WeightsPart, server: Files) -> WeightsPart:
-    return replace(part, source=f"https://localhost:{server.server_address[1]}/big.gguf")
+    return replace(part, source=server.url)
 
 
 def test_a_download_arrives(world: World, part: WeightsPart, files: Files) -> None:

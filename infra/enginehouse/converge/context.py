@@ -11,6 +11,7 @@ from enginehouse.connectors import Connectors
 from enginehouse.converge.events import Listener, Notice, Progress
 from enginehouse.converge.gates import Gates
 from enginehouse.converge.lease import Leases
+from enginehouse.converge.neighbours import Neighbours
 from enginehouse.converge.owner import Claim
 from enginehouse.converge.run import Clock, Run, SystemClock
 from enginehouse.errors import Cancelled
@@ -35,6 +36,8 @@ class Context:
     leases: Leases = field(default_factory=lambda: Leases(SystemClock()))
     """Shared by all contexts of one process."""
     gates: Gates = field(default_factory=Gates)
+    """Shared by all contexts of one run."""
+    neighbours: Neighbours = field(default_factory=Neighbours)
     """Shared by all contexts of one run."""
     needs: Needs | None = None
     """Of a run that brings a host: what the stack will ask of the machine."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from enginehouse.converge import scripts
+from enginehouse.converge.fetch import fetch
 from enginehouse.converge.journal import Word
 from enginehouse.converge.manifest import Manifest, to_json
 from enginehouse.converge.proof import prove
@@ -16,6 +17,7 @@ from enginehouse.converge.steps import (
     Activation,
     AwaitGateway,
     BecomeReady,
+    Fetch,
     Place,
     Placed,
     Prove,
@@ -139,6 +141,10 @@ def _stop(work: Work, step: StopProgram) -> None:
     work.do(step.title, scripts.remove(step.file))
 
 
+def _fetch(work: Work, step: Fetch) -> None:
+    fetch(work, step, lambda: _EXECUTORS[type(step.origin)](work, step.origin))
+
+
 def _prove(work: Work, step: Prove) -> None:
     prove(step.part, work)
 
@@ -160,6 +166,7 @@ _EXECUTORS: Mapping[type[Step], Callable[[Work, Any], None]] = {
     StartSupervisor: _start_supervisor,
     Place: _place,
     Upload: upload,
+    Fetch: _fetch,
     StartProgram: _start,
     StopProgram: _stop,
     BecomeReady: become_ready,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enginehouse.converge.journal import LARGEST_BYTES
 from enginehouse.converge.places import SAVED_SERVERS, Places
 from enginehouse.converge.steps import Placed
+from enginehouse.planner.addresses import host_and_port
 from enginehouse.render.templates import render
 
 
@@ -151,6 +152,18 @@ def download(*, file: str, sha256: str, record: str, url: str) -> str:
     """Fetch weights from `url`, continuing a partial file, unless the right file is there."""
     fetch = f"present || {{ download {shlex.quote(url)}; finish; }}"
     return weights(file=file, sha256=sha256, record=record, commands=(fetch,))
+
+
+def offer(*, file: str, address: str, peer: str, token: str) -> str:
+    """Let the machine at `peer` take `file` once, by `token`. Its first line is port and size; it reads only."""
+    words = f"file={shlex.quote(file)} address={shlex.quote(address)} token={token}"
+    return change(words, render("host/offer.sh"), f"offer {shlex.quote(peer)}")
+
+
+def copy(*, name: str, address: str, port: int, size: int, token: str, me: str) -> str:
+    """The command of `weights.sh` that takes what the machine `name` offers to the address `me`."""
+    url = f"http://{host_and_port(address, port)}/{token}"
+    return shlex.join(("copy", str(size), url, me, name))
 
 
 def _forget_supervisor(places: Places) -> str:

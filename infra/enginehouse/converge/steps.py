@@ -81,6 +81,18 @@ class Upload(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch(Step):
+    """Bring a file that other machines of this run may have by now: from one of them, else as `origin` does."""
+
+    origin: Step
+    sha256: str
+    target: str
+    record: str
+    address: str
+    """Of this machine, in the network that it shares with them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartProgram(Step):
     """Give a program to the supervisor, which starts it; one of the same name is stopped first."""
 

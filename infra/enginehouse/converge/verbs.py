@@ -16,6 +16,7 @@ from enginehouse.converge.claims import make_claim
 from enginehouse.converge.context import Context
 from enginehouse.converge.execute import execute
 from enginehouse.converge.facts import Facts, Stored
+from enginehouse.converge.fetch import note
 from enginehouse.converge.gates import check_enough_left, exchange
 from enginehouse.converge.hangs import Hangs
 from enginehouse.converge.journal import Word, shortened
@@ -94,6 +95,7 @@ def converge(
     except ConnectorError as error:
         error.untouched = True
         raise
+    note(part, facts, context)
     work = Work(context, connector, part.name, Places.of(part, facts.state))
     if adopting := _adoption(facts, seen_generation):
         context.notice(part.name, adopting)
@@ -156,6 +158,7 @@ def observe(part: Part, context: Context, *, machine_id: str | None = None) -> O
     """Look at `part` without changing anything; None if the machine has none of it. Takes no lease."""
     connector = context.connectors.connect(part)
     facts = look(part, connector, machine_id, context.claim)
+    note(part, facts, context)
     if facts.manifest is None:
         return _unrecorded(part, facts)
     known = facts.manifest.part

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import enginehouse.converge.scripts as scripts
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.places import Places
-from enginehouse.converge.steps import Effect, Sh, Step, Steps, Upload, WriteManifest
+from enginehouse.converge.steps import Effect, Fetch, Sh, Step, Steps, Upload, WriteManifest
 from enginehouse.converge.wire import DRIFT
 from enginehouse.planner.parts import WeightsPart
 from enginehouse.render.symbols import Secret, fill
@@ -53,6 +53,11 @@ def record_of(sha256: str, path: str) -> str:
 def program_folder(sha256: str) -> str:
     """Where the executable of a program's file is, with symbols: unpacked beside the file, known by its content."""
     return f"@{{state}}/weights/{sha256[:16]}/{_UNPACKED}"
+
+
+def neighbourly(part: WeightsPart) -> str | None:
+    """The address where others of the stack reach the part's machine; None if it is not said that they do."""
+    return part.connection.ssh.private_address if part.connection.ssh else None
 
 
 def differences(part: WeightsPart, facts: Facts) -> dict[str, object]:
@@ -104,6 +109,15 @@ def _forget_former(part: WeightsPart, facts: Facts) -> tuple[Step, ...]:
 def _bring(part: WeightsPart, facts: Facts) -> Step:
     symbols = {"state": facts.state}
     file, record = fill(part.path, symbols, {}), fill(record_of(part.sha256, part.path), symbols, {})
+    origin = _origin(part, facts, file, record)
+    address = neighbourly(part)
+    if address is None or part.source.startswith("host://"):
+        return origin
+    return Fetch(title=part.what, origin=origin, sha256=part.sha256, target=file, record=record, address=address)
+
+
+def _origin(part: WeightsPart, facts: Facts, file: str, record: str) -> Step:
+    """From where it comes."""
     scheme, _, location = part.source.partition("://")
     if scheme == "upload":
         return Upload(

@@ -89,6 +89,8 @@ class Ssh:
     jump: str | None = None
     become: Become | None = None
     host_keys: HostKeys = HostKeys.VERIFY
+    private_address: str | None = None
+    """Where the machines of the stack reach each other, if the stack says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
