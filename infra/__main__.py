@@ -10,5 +10,5 @@ from components import deploy, plan_of, secrets
 PROJECT = Path(__file__).resolve().parents[1]
 
 plan = plan_of(pulumi.get_stack(), PROJECT)
-for name, value in deploy(plan, secrets(plan.keys(), plan.private_keys())).items():
+for name, value in deploy(plan, secrets(plan.keys(), (*plan.private_keys(), *plan.passwords()))).items():
     pulumi.export(name, value)

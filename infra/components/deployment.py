@@ -19,9 +19,11 @@ class Deployment(pulumi.ComponentResource):
         weights: tuple[WeightsPart, ...],
         replicas: tuple[ReplicaPart, ...],
         machines: Mapping[str, Machine],
+        secrets: Mapping[str, pulumi.Output[str]],
     ) -> None:
         super().__init__("enginehouse:index:Deployment", name, opts=pulumi.ResourceOptions(aliases=_aliases(replicas)))
         self._machines = machines
+        self._secrets = secrets
         files = [(part.host, self._weights(part)) for part in weights]
         self.replicas = {
             part.name: self._replica(part, [file for host, file in files if host == part.host]) for part in replicas
@@ -34,7 +36,9 @@ class Deployment(pulumi.ComponentResource):
 
     def _replica(self, part: ReplicaPart, files: list[Weights]) -> Replica:
         host = self._machines[part.host].host
-        return Replica(part, pulumi.ResourceOptions(parent=self, depends_on=files), **host.stands_on)
+        needed = {name: self._secrets[name] for name in part.secrets()}
+        more = {**host.stands_on, **({"secrets": needed} if needed else {})}
+        return Replica(part, pulumi.ResourceOptions(parent=self, depends_on=files), **more)
 
 
 def _aliases(replicas: tuple[ReplicaPart, ...]) -> list[pulumi.Alias]:

@@ -12,14 +12,14 @@ _KEY = re.compile(r"[!-~]{1,512}")
 """What an HTTP header can carry as a bearer token (RFC 6750, 2.1) without quoting or folding."""
 
 
-def secrets(keys: Iterable[str], private_keys: Iterable[str] = ()) -> dict[str, pulumi.Output[str]]:
+def secrets(keys: Iterable[str], others: Iterable[str] = ()) -> dict[str, pulumi.Output[str]]:
     """The value of each secret. Stops with all missing ones at once, each with the command that sets it.
 
-    `keys` are what clients send; what a private key has to be like, the gateway knows.
+    `keys` are what clients send; what `others` have to be like, those know that use them.
     """
     config = pulumi.Config()
     keys = tuple(keys)
-    values = {name: config.get_secret(name) for name in (*keys, *private_keys)}
+    values = {name: config.get_secret(name) for name in (*keys, *others)}
     missing = [name for name, value in values.items() if value is None]
     if missing:
         commands = "\n".join(f"  pulumi config set --stack {pulumi.get_stack()} --secret {name}" for name in missing)

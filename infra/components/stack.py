@@ -18,17 +18,18 @@ def deploy(plan: Plan, secrets: Mapping[str, pulumi.Output[str]]) -> dict[str, p
     """Declare everything the plan holds; the stack's outputs."""
     machines = {part.name: Machine(part, needs_of(plan, part.host)) for part in plan.hosts}
     deployments = [
-        Deployment(name, _weights_of(name, plan), _replicas_of(name, plan), machines)
+        Deployment(name, _weights_of(name, plan), _replicas_of(name, plan), machines, secrets)
         for name in dict.fromkeys(replica.deployment for replica in plan.replicas)
     ]
     behind = {name: replica for deployment in deployments for name, replica in deployment.replicas.items()}
+    front = {name: secrets[name] for name in (*plan.keys(), *plan.private_keys())}
     public = {
         gateway.host: PublicEndpoint(
             gateway,
             endpoint,
             machine=machines[gateway.host],
             replicas=[behind[name] for name in endpoint.behind if name in behind],
-            secrets=secrets,
+            secrets=front,
         ).endpoint
         for gateway, endpoint in zip(plan.gateways, plan.endpoints, strict=True)
     }

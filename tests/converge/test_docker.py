@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 
 from enginehouse.converge import foresee
 from enginehouse.errors import ConvergeFailed
+from enginehouse.render.symbols import Secret
 from tests import dockerd
 from tests.converge.conftest import new_world
 from tests.converge.harness import World, install_real_engine
@@ -38,6 +40,9 @@ class ContainerWorld(World):
 
     registry: Registry
     image: str
+
+    def yaml(self) -> str:
+        return json.dumps({**json.loads(super().yaml()), "site": self.settings.get("site", {})})
 
     def write_model(self, behaviour: Mapping[str, Any]) -> None:
         """One for the real engine, which does what it does."""
@@ -310,3 +315,118 @@ def test_destroy_removes_our_containers_and_no_others(contained: ContainerWorld)
         assert contained.containers() == [OTHERS]
         assert contained.processes() == {}
         contained.docker("image", "inspect", contained.image)
+
+
+MIRRORED = "images.example/team/llama.cpp"
+"""In a registry that nobody reaches."""
+PASSWORD = "poison-7d1e"
+
+
+@pytest.fixture
+def mirror(made: ContainerWorld) -> Iterator[Registry]:
+    """Of that registry, which wants a login and has an image that the machine has not."""
+    registry = Registry(login=f"robot:{PASSWORD}")
+    yield registry
+    registry.close()
+
+
+def from_mirror(world: ContainerWorld, mirror: Registry, version: str) -> str:
+    """The stack wants an image that only the mirror has; its digest."""
+    digest = mirror.add("llama.cpp", _files(), {**CONFIG, "Labels": {"version": version}}).partition("@")[2]
+    world.settings["container"] = {"runtime": "docker", "image": f"{MIRRORED}:server@{digest}"}
+    login = {"username": "robot", "password": {"secret": "registry"}}
+    world.settings["site"] = {"registries": {"images.example": {"mirror": f"{mirror.address}/copies", **login}}}
+    world.secrets["registry"] = Secret(PASSWORD)
+    return digest
+
+
+def test_an_image_comes_from_its_mirror_and_the_password_stays_nowhere(
+    contained: ContainerWorld, mirror: Registry
+) -> None:
+    """Not while it is fetched, and not afterwards; what runs is still known by its own name and digest."""
+    digest = from_mirror(contained, mirror, "one")
+    seen: list[str] = []
+    mirror.on_pull = lambda: seen.extend(_where_it_stands(contained, PASSWORD))
+    contained.converge(contained.replica())
+    assert mirror.pulled == [digest]
+    assert {path for path in mirror.asked if "/manifests/" in path} == {f"/v2/copies/team/llama.cpp/manifests/{digest}"}
+    assert [*seen, *_where_it_stands(contained, PASSWORD)] == []
+    assert contained.inspected()["Config"]["Labels"]["enginehouse.image"] == f"{MIRRORED}:server@{digest}"
+    assert contained.ask(max_tokens=4)[0] == 200
+    assert PASSWORD not in json.dumps([contained.inspected(), contained.manifest("chat-box-0"), contained.texts()])
+
+
+def _where_it_stands(world: ContainerWorld, password: str) -> Iterator[str]:
+    """Files of this stack and of Docker's client, command lines and environments that have it, as it is or encoded."""
+    words = (password.encode(), base64.b64encode(f"robot:{password}".encode()))
+    files = [path for path in world.state.rglob("*") if path.is_file() and not path.is_symlink()]
+    files += [*Path.home().glob(".docker/*"), world.folder / "dockerd.log"]
+    for path in (*files, *Path("/proc").glob("[0-9]*/cmdline"), *Path("/proc").glob("[0-9]*/environ")):
+        with suppress(OSError):
+            if any(word in path.read_bytes() for word in words):
+                yield str(path)
+
+
+def test_a_password_in_a_command_line_would_be_seen(contained: ContainerWorld) -> None:
+    """Twin: the search finds one."""
+    with subprocess.Popen(("sh", "-c", "read -r line", PASSWORD), stdin=subprocess.PIPE) as process:
+        assert list(_where_it_stands(contained, PASSWORD)) == [f"/proc/{process.pid}/cmdline"]
+        process.communicate(b"\n")
+
+
+def wrong_password(world: ContainerWorld, mirror: Registry) -> str:
+    world.secrets["registry"] = Secret("wrong")
+    return "as robot with the secret 'registry'"
+
+
+def no_password(world: ContainerWorld, mirror: Registry) -> str:
+    del world.secrets["registry"]
+    return "without a login: the secret 'registry' has no value here"
+
+
+def no_mirror(world: ContainerWorld, mirror: Registry) -> str:
+    mirror.close()
+    return f"only the mirror {mirror.address}/copies was asked"
+
+
+@pytest.mark.parametrize("fault", [wrong_password, no_password, no_mirror])
+def test_an_image_that_the_mirror_does_not_give_touches_nothing(
+    contained: ContainerWorld, mirror: Registry, fault: Callable[[ContainerWorld, Registry], str]
+) -> None:
+    """Who was asked, and how, is a reason; nobody else is asked, and the engine runs on."""
+    from_mirror(contained, mirror, "never")
+    told = fault(contained, mirror)
+    before = contained.processes()
+    with pytest.raises(ConvergeFailed, match=r"bringing the image .* failed") as failure:
+        contained.converge(contained.replica())
+    assert told in failure.value.reasons[-1]
+    assert contained.processes() == before
+    assert mirror.pulled == []
+
+
+def test_another_mirror_and_another_password_restart_nothing(contained: ContainerWorld, mirror: Registry) -> None:
+    """Also a first mirror, and none any more: the image is the same. The next start finds it by its digest."""
+    plain = contained.settings["container"]
+    registry = plain["image"].partition("/")[0]
+    before = contained.inspected()["Id"]
+    contained.settings["site"] = {"registries": {registry: {"mirror": "mirror.example"}}}
+    assert contained.converge(contained.replica())["side"]
+    contained.settings["site"] = {}
+    contained.converge(contained.replica())
+    assert contained.inspected()["Id"] == before
+
+    from_mirror(contained, mirror, "two")
+    contained.converge(contained.replica())
+    before = contained.inspected()["Id"]
+    contained.secrets["registry"] = Secret("rotated")
+    unchanged, runs = contained.snapshot(), contained.connector.runs
+    contained.converge(contained.replica())
+    assert (contained.connector.runs - runs, contained.snapshot()) == (1, unchanged)
+    for site in ({"registries": {"images.example": {"mirror": "other.example"}}}, {}):
+        contained.settings["site"] = site
+        assert str(foresee(contained.replica(), contained.context())).startswith("record only")
+        contained.converge(contained.replica())
+    assert contained.inspected()["Id"] == before
+    remove_container(contained)
+    contained.wait_until(lambda: _is_another(contained, before), within_s=60)
+    contained.wait_until(lambda: contained.ask(max_tokens=4)[0] == 200, within_s=60)

@@ -25,8 +25,8 @@ Place = tuple[str | int, ...]
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "positive"
 STACKS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(EXAMPLES.glob("*.yaml"))}
-ANY_TEXT = ("description", "source", "key_file")
-"""Keys whose value may hold nearly every character: told to people, or a path."""
+ANY_TEXT = ("description", "source", "key_file", "username")
+"""Keys whose value may hold nearly every character: told to people, a path, or Harbor's `robot$ci`, sent encoded."""
 PLAIN = re.compile(r"[A-Za-z0-9._:/@%,\[\]\\+ -]*")
 """What means the same to a shell, HAProxy's and the supervisor's configuration, Lua and SQL, inside quotes or not."""
 ATTACKS = (
@@ -100,4 +100,4 @@ def test_some_keys_do_take_signs(key: str) -> None:
     """Twin: the attacks reach what is accepted."""
     stack, at = next((stack, at) for stack, at in PLACES if at[-1] == key)
     before = "host:///" if key == "source" else "/"
-    assert attacked(stack, at, f"{before}it's $(touch pwned).gguf").ok
+    assert attacked(stack, at, f"{before}it's`touch&pwned`$(x).gguf").ok

@@ -1,17 +1,19 @@
 """A small real registry in the place of a public one: serves the images that it is given, for pulling by digest.
 
-It proves that an image is fetched by its digest, and once. It does not prove anything about logins, mirrors or limits.
+It proves that an image is fetched by its digest, once, and with which login (HTTP's basic one). It does not prove
+anything about tokens, which public registries give for a login, or about limits.
 """
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import io
 import json
 import tarfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -21,13 +23,24 @@ _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
 class Registry:
-    """Listens on loopback, which Docker trusts without TLS. `pulled` are the digests of manifests that were fetched."""
+    """Listens on loopback, which Docker trusts without TLS. `pulled` are the digests of manifests that were fetched.
 
-    def __init__(self) -> None:
+    `login` is a name, a colon and a password without which nothing is given away; `on_pull` is called for each manifest
+    while whoever wants it waits; `asked` has every path that was asked for with the right login.
+    """
+
+    def __init__(self, login: str = "") -> None:
         self.pulled: list[str] = []
+        self.asked: list[str] = []
+        self.on_pull: Callable[[], None] = lambda: None
+        self._wanted = f"Basic {base64.b64encode(login.encode()).decode()}" if login else ""
         self._blobs: dict[str, tuple[str, bytes]] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._server.server_port}"
 
     def close(self) -> None:
         self._server.shutdown()
@@ -45,7 +58,7 @@ class Registry:
             "layers": [self._blob(_LAYER, gzip.compress(layer, 1))],
         }
         digest = self._blob(_MANIFEST, json.dumps(manifest).encode())["digest"]
-        return f"127.0.0.1:{self._server.server_port}/{name}@{digest}"
+        return f"{self.address}/{name}@{digest}"
 
     def _blob(self, kind: str, content: bytes) -> dict[str, object]:
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
@@ -59,9 +72,18 @@ class Registry:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                if registry._wanted and self.headers["Authorization"] != registry._wanted:
+                    self.send_response(401)
+                    self.send_header("WWW-Authenticate", 'Basic realm="images"')
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
+                registry.asked.append(self.path)
                 digest = self.path.rpartition("/")[2]
                 found = ("application/json", b"{}") if self.path == "/v2/" else registry._blobs.get(digest)
                 kind, content = found or ("text/plain", b"")
+                if kind == _MANIFEST:
+                    registry.on_pull()
                 self.send_response(200 if found else 404)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(content)))

@@ -7,17 +7,23 @@ programs, without asking Docker. Why it is done like this: docs/design/0008-engi
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
+import json
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import enginehouse.converge.memory_limit as memory_limit
 import enginehouse.converge.scripts as scripts
 from enginehouse.converge.places import CONTAINER, Places
 from enginehouse.converge.programs import PRIVATE, START
 from enginehouse.converge.steps import Placed, Sh
+from enginehouse.planner.container import Registry
+from enginehouse.planner.images import at_mirror, digest_of, login_of, registry_of
 from enginehouse.planner.parts import ReplicaPart, Side
+from enginehouse.render.symbols import Secret
 from enginehouse.render.templates import render
 
 SOCKET = "unix:///var/run/docker.sock"
@@ -42,12 +48,15 @@ def start_script(
     """The script that runs an engine in a container for as long as it runs itself.
 
     `command` is Docker's program and the engine's arguments. Values of `env` are in the script alone, which is private:
-    the command line has their names.
+    the command line has their names. An image that comes from a mirror is found by its digest, whatever its name here.
     """
     docker, *arguments = command
+    image, mirrored = str(part.image), _is_mirrored(part)
     mark = f"{part.stack}/{part.name}/{side}"
     labels = {"state": places.state, "program": mark}
     whose = {**labels, "stack": part.stack, "part": part.name, "release": release}
+    whose |= {"image": image} if mirrored else {}
+    words = f'"$image" {shlex.join(arguments)}' if mirrored else shlex.join((image, *arguments))
     run = (
         *(docker, "run", *_limit(part), "--init", f"--name=enginehouse-{part.stack}-{part.name}-{side}"),
         *(f"--label=enginehouse.{key}={value}" for key, value in whose.items()),
@@ -67,20 +76,68 @@ def start_script(
         exports=[f"{name}={shlex.quote(value)}" for name, value in env.items()],
         greeting=greeting,
         # The weights belong to whom the state folder belongs to, so the engine needs to be nobody else.
-        run=f'{shlex.join(run)} --user="$(id -u):$(id -g)" {shlex.join((str(part.image), *arguments))}',
+        run=f'{shlex.join(run)} --user="$(id -u):$(id -g)" {words}',
         stop_s=END_S,
         over_limit=memory_limit.function(part, places) if part.memory_limit_mib else "",
+        images=_images(docker),
+        digest=digest_of(image) if mirrored else "",
     )
     return (Placed(path=f"{places.release(f'{release}-{side}')}/{START}", content=text, mode=PRIVATE),)
 
 
-def bring(places: Places, docker: str, image: str) -> Sh:
+def same_scripts(part: ReplicaPart) -> tuple[ReplicaPart, ...]:
+    """The part, and how it may have been when what runs was started: another mirror, or none, is no reason to restart.
+
+    A script does not tell which mirror the image came from, only that it came from one.
+    """
+    if part.image is None:
+        return (part,)
+    return part, replace(part, registry=None if _is_mirrored(part) else Registry(mirror="another"))
+
+
+def bring(part: ReplicaPart, places: Places, docker: str, secrets: Mapping[str, Secret]) -> Sh:
     """Fetch the image unless it is there; one that is known by its digest needs no further proof."""
-    words = (docker, image, f"{places.part}/run/image.log")
+    image, registry = str(part.image), part.registry or Registry()
+    source = at_mirror(image, registry.mirror) if registry.mirror else image
+    login = _login(source, registry, secrets)
+    there = f"is_here {digest_of(image)}" if registry.mirror else shlex.join((docker, "image", "inspect", image))
+    words = (docker, source, f"{places.part}/run", str(len(login.encode())), _asked(source, registry, secrets))
     script = scripts.change(
-        render("docker/image.sh"), f"export DOCKER_HOST={SOCKET}", f"bring_image {shlex.join(words)}"
+        render("docker/image.sh", images=_images(docker)),
+        f"export DOCKER_HOST={SOCKET}",
+        f"{there} >/dev/null 2>&1 || bring_image {shlex.join(words)}",
     )
-    return Sh(title=f"bringing the image {image}", script=script, deadline_s=PULL_S)
+    return Sh(title=f"bringing the image {image}", script=script, stdin=login, deadline_s=PULL_S)
+
+
+def _is_mirrored(part: ReplicaPart) -> bool:
+    return bool(part.registry and part.registry.mirror)
+
+
+def _images(docker: str) -> str:
+    """The command that tells of every image here its digest and its id; one with several names has several lines."""
+    return shlex.join((docker, "image", "ls", "--all", "--digests", "--no-trunc", "--format={{.Digest}} {{.ID}}"))
+
+
+def _login(source: str, registry: Registry, secrets: Mapping[str, Secret]) -> str:
+    """The configuration of Docker's client that logs in there; empty without a login, or its value."""
+    if registry.username is None or registry.password not in secrets:
+        return ""
+    # A line end after it is not the password's, as for `docker login --password-stdin`.
+    password = secrets[str(registry.password)].reveal().rstrip("\r\n")
+    login = base64.b64encode(f"{registry.username}:{password}".encode()).decode()
+    return json.dumps({"auths": {login_of(source): {"auth": login}}})
+
+
+def _asked(source: str, registry: Registry, secrets: Mapping[str, Secret]) -> str:
+    """Who was asked for the image, and as whom, for a failure."""
+    where = registry_of(source)
+    asked = f"only the mirror {registry.mirror} was asked" if registry.mirror else f"{where} was asked"
+    if registry.username is None:
+        return asked
+    if registry.password not in secrets:
+        return f"{asked}, without a login: the secret {registry.password!r} has no value here"
+    return f"{asked}, as {registry.username} with the secret {registry.password!r}"
 
 
 def _limit(part: ReplicaPart) -> tuple[str, ...]:

@@ -116,7 +116,8 @@ def _count(steps: tuple[Step, ...]) -> int:
 
 
 def _sh(work: Work, step: Sh) -> None:
-    work.do(step.title, step.script, deadline_s=step.deadline_s)
+    stdin = (step.stdin.encode(),) if step.stdin else ()
+    work.do(step.title, step.script, stdin=stdin, deadline_s=step.deadline_s)
 
 
 def _place(work: Work, step: Place) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import enginehouse.converge.containers as containers
 import enginehouse.converge.scripts as scripts
 import enginehouse.converge.sides as sides
 from enginehouse.converge.facts import Facts
@@ -193,7 +192,7 @@ def _meaning(replica: Replica, old: Runner | None, target: Runner) -> tuple[Effe
 def _stage(replica: Replica, target: Runner) -> Iterator[Step]:
     """The release's image and folder, beside what runs. Its program file comes with the start."""
     if replica.part.image:
-        yield containers.bring(replica.places, replica.tool.path, replica.part.image)
+        yield replica.bring_image()
     *files, _ = replica.files(target.side)
     if wrong := wrong_files(files, replica.facts.files):
         yield Place(title=f"staging release {replica.release}", files=wrong)

@@ -13,7 +13,7 @@ from enginehouse.converge.facts import Facts, Process, Tool
 from enginehouse.converge.manifest import Left, Manifest
 from enginehouse.converge.places import Places, admin_socket, saved_servers, side_program
 from enginehouse.converge.programs import GREETING, choose_tool, placed, program_file, start_script, words
-from enginehouse.converge.steps import Placed, Seat, wrong_files
+from enginehouse.converge.steps import Placed, Seat, Sh, wrong_files
 from enginehouse.engines import engines
 from enginehouse.engines.base import Engine
 from enginehouse.gateway.runtime import ServerState
@@ -136,16 +136,20 @@ class Replica:
         start: tuple[Placed, ...]
         if starter := _apart(part):
             weights = fill(part.weights_path, symbols, self._secrets)
-            start = starter(
-                part,
-                self.places,
-                side,
-                release=self.release,
-                weights=weights,
-                greeting=greeting,
-                command=command,
-                env=env,
-            )
+            starts = [
+                starter(
+                    form,
+                    self.places,
+                    side,
+                    release=self.release,
+                    weights=weights,
+                    greeting=greeting,
+                    command=command,
+                    env=env,
+                )
+                for form in containers.same_scripts(part)
+            ]
+            start = next((files for files in starts if self._runs(side, files)), starts[0])
         else:
             start = (start_script(folder, f"{part.stack}/{part.name}/{side}", greeting, command, env),)
         return (
@@ -153,6 +157,10 @@ class Replica:
             *start,
             self.program_file(self.runner(side), self.release),
         )
+
+    def bring_image(self) -> Sh:
+        """Of a part whose engine runs in a container."""
+        return containers.bring(self.part, self.places, self.tool.path, self._secrets)
 
     def watched(self, side: Side) -> Placed:
         """What the watchdog is told while this release serves on that side."""
@@ -193,6 +201,11 @@ class Replica:
         listener = self.facts.listeners.get(runner.port)
         ours = {p.pid for p in self.facts.processes if p.belongs_to(f"{runner.places.name}/{runner.side}")}
         return None if listener is None or listener.pid in ours else str(listener)
+
+    def _runs(self, side: Side, start: tuple[Placed, ...]) -> bool:
+        """Whether this release runs there, started by just these files."""
+        process = self.facts.running(f"{self.places.name}/{side}")
+        return bool(process and process.release == self.release) and not wrong_files(start, self.facts.files)
 
     def _own(self) -> tuple[Runner, ...]:
         """The sides under the present name. One that runs another release has that one's ports, as far as is known."""

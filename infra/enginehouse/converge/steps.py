@@ -53,6 +53,8 @@ class Sh(Step):
     """Run a script that changes something; its stdout lines are shown as progress."""
 
     script: str = field(repr=False)
+    stdin: str = field(default="", repr=False)
+    """Where secrets come from: a script is text that a log may hold."""
     deadline_s: float = SCRIPT_DEADLINE_S
 
 

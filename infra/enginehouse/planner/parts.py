@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from enginehouse.planner.container import Registry
+
 DOCKER = "docker"
 """The program of a replica whose engine runs in a container."""
 SYSTEMD_RUN = "systemd-run"
@@ -188,6 +190,8 @@ class ReplicaPart(Part):
     """Only `systemd`: the engine runs in a unit of its own. None: in a container if there is an image, else neither."""
     memory_limit_mib: int | None = None
     """The most memory that the engine may take, where it runs in a container or a unit."""
+    registry: Registry | None = None
+    """None: the image is fetched by its name, as whoever the machine's own Docker is logged in."""
     args: Mapping[str, str | bool | tuple[str, ...]]
     """Long flags without dashes, sorted (the wire keeps no order); True is a bare flag, a tuple repeats the flag."""
     env: Mapping[str, str] = field(default_factory=dict)
@@ -209,6 +213,10 @@ class ReplicaPart(Part):
     max_unavailable: int = 1
     """How many replicas of the deployment may be exchanged at once."""
     files: tuple[File, ...] = ()
+
+    def secrets(self) -> tuple[str, ...]:
+        """Names of the secrets that it needs."""
+        return (self.registry.password,) if self.registry and self.registry.password else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -378,6 +386,10 @@ class Plan:
         """Names of the secrets that are private keys in PEM, sorted."""
         return tuple(sorted({key for gateway in self.gateways if gateway.tls and (key := gateway.tls.private_key)}))
 
+    def passwords(self) -> tuple[str, ...]:
+        """Names of the secrets that registries of images ask for, sorted."""
+        return tuple(sorted({name for part in self.replicas for name in part.secrets()}))
+
     def secrets(self) -> tuple[str, ...]:
         """Names of all secrets the plan mentions, sorted."""
-        return tuple(sorted((*self.keys(), *self.private_keys())))
+        return tuple(sorted((*self.keys(), *self.private_keys(), *self.passwords())))

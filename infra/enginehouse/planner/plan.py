@@ -9,6 +9,8 @@ from typing import Any
 from enginehouse.engines import engines
 from enginehouse.gateway import files as gateway_files
 from enginehouse.planner.allocate import HostPorts, allocate
+from enginehouse.planner.container import Registry
+from enginehouse.planner.images import registry_of
 from enginehouse.planner.parts import (
     DOCKER,
     SYSTEMD_RUN,
@@ -204,6 +206,7 @@ def _replica(
         image=deployment.image,
         runtime=deployment.runtime if deployment.runtime is Runtime.SYSTEMD else None,
         memory_limit_mib=deployment.memory_gib * 1024 if deployment.memory_gib else None,
+        registry=_registry(spec, deployment.image) if deployment.image else None,
         args=dict(sorted(engine.args(deployment, path).items())),  # as on the wire, which keeps no order
         env=engine.env(deployment),
         weights=deployment.model.sha256,
@@ -219,6 +222,14 @@ def _replica(
         gateway=_link(gateway, deployment_name, name),
         max_unavailable=spec.rollout.max_unavailable,
     )
+
+
+def _registry(spec: Spec, image: str) -> Registry | None:
+    written = spec.site.registries.get(registry_of(image))
+    if written is None:
+        return None
+    password = written.password.secret if written.password else None
+    return Registry(mirror=written.mirror, username=written.username, password=password)
 
 
 def _without_symbols(deployment: Deployment) -> Deployment:

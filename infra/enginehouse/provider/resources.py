@@ -283,12 +283,17 @@ def _failures(kind: str, inputs: Mapping[str, Any]) -> Iterator[Failure]:
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         yield Failure(property="", reason=f"these are not the inputs of a {kind}: {error}")
         return
-    if isinstance(part, GatewayPart | EndpointPart):
-        yield from _secretless(part, inputs)
-
-
-def _secretless(part: GatewayPart | EndpointPart, inputs: Mapping[str, Any]) -> Iterator[Failure]:
     known = inputs.get("secrets", {})
+    if isinstance(part, GatewayPart | EndpointPart):
+        yield from _secretless(part, known)
+    elif isinstance(part, ReplicaPart):
+        for name in part.secrets():
+            if name not in known:
+                reason = f"the secret {name!r} has no value"
+                yield Failure(property=path_text(("registry", "password")), reason=reason)
+
+
+def _secretless(part: GatewayPart | EndpointPart, known: Mapping[str, Any]) -> Iterator[Failure]:
     if isinstance(part, GatewayPart) and part.tls and part.tls.private_key and part.tls.private_key not in known:
         reason = f"the secret {part.tls.private_key!r} has no value"
         yield Failure(property=path_text(("tls", "private_key")), reason=reason)

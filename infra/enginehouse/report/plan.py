@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from enginehouse.planner.addresses import host_and_port
 from enginehouse.planner.codec import kind_of
+from enginehouse.planner.container import Registry
 from enginehouse.planner.digests import restart_digest
 from enginehouse.planner.parts import (
     Backend,
@@ -136,6 +137,8 @@ def _replica(part: ReplicaPart) -> Iterator[Entry]:
         yield "image", part.image
     if part.runtime:
         yield "runtime", part.runtime
+    if part.registry:
+        yield "", _registry(part.registry)
     yield from _listed("args", args_text(part.args))
     yield from _listed("env", (f"{name}={_word(value)}" for name, value in part.env.items()))
     yield "weights", f"sha256 {part.weights[:SHORT]} at {part.weights_path}"
@@ -148,6 +151,11 @@ def _replica(part: ReplicaPart) -> Iterator[Entry]:
     yield "rollout", f"at most {part.max_unavailable} of {part.deployment} exchanged at once, the first one alone"
     yield from _files(part.files)
     yield "restart", f"digest {restart_digest(part)[:SHORT]}"
+
+
+def _registry(registry: Registry) -> str:
+    mirror = f"fetched from {registry.mirror}" if registry.mirror else "fetched"
+    return f"{mirror} as {registry.username} with secret {registry.password}" if registry.username else mirror
 
 
 def _gateway(part: GatewayPart) -> Iterator[Entry]:

@@ -20,6 +20,10 @@ SERVED_NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,95}"
 SHA256_PATTERN = r"[0-9a-f]{64}"
 SOURCE_PATTERN = r"(upload|host|https)://[^\u0000-\u0020\u007f]([^\u0000-\u001f\u007f]*[^\u0000-\u0020\u007f])?"
 IMAGE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}"
+REGISTRY_PATTERN = r"[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?(:[0-9]{1,5})?"
+MIRROR_PATTERN = rf"{REGISTRY_PATTERN}(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
+LOGIN_PATTERN = r"[!-9;-~]{1,255}"
+"""HTTP's basic authentication ends a user's name at the first colon (RFC 7617, 2)."""
 TEXT_PATTERN = r"[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*"
 ADDRESS_PATTERN = r"[A-Za-z0-9_:]([A-Za-z0-9._:%-]{0,253}[A-Za-z0-9_])?"
 USER_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._@\\-]{0,63}"
@@ -42,6 +46,9 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
         JUMP_PATTERN: "USER@HOST:PORT, several with commas between them",
         KEY_FILE_PATTERN: "~/PATH or /PATH",
         IMAGE_PATTERN: "NAME@sha256:DIGEST",
+        REGISTRY_PATTERN: "HOST or HOST:PORT, in lower case",
+        MIRROR_PATTERN: "HOST/PATH, in lower case and without https://",
+        LOGIN_PATTERN: "printable ASCII characters without blanks and colons, at most 255",
         TEXT_PATTERN: "letters and line ends, no control characters",
         SECRET_NAME_PATTERN: "lower-case letters, digits and hyphens, at most 64, with a letter or digit at both ends",
     }

@@ -25,6 +25,8 @@ from enginehouse.spec.fields import (
     key,
 )
 from enginehouse.spec.machines import Machine
+from enginehouse.spec.secret_name import SecretName
+from enginehouse.spec.site import Site
 
 _MODEL_EXAMPLE = {
     "source": "upload://../models/SmolLM2-135M-Instruct-Q4_1.gguf",
@@ -214,13 +216,6 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SecretName:
-    """A secret by its name."""
-
-    secret: str = key("Name of the secret.", example="tls-key", pattern=SECRET_NAME_PATTERN)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
     """How the endpoint is protected on the way to it."""
 
@@ -391,3 +386,8 @@ class Spec:
     )
     endpoint: Endpoint = key("The public address.", example=_ENDPOINT_EXAMPLE)
     rollout: Rollout = key("How changes go through replicas.", example={"max_unavailable": 1}, default_factory=Rollout)
+    site: Site = key(
+        "What is special about where the machines are.",
+        example={"registries": {"ghcr.io": {"mirror": "registry.corp.example/ghcr"}}},
+        default_factory=Site,
+    )

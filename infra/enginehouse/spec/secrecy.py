@@ -10,7 +10,7 @@ from enginehouse.spec.codes import Code
 from enginehouse.spec.problems import Problem
 from enginehouse.spec.source import KeyPath
 
-_PREFIXES = re.compile(r"(sk|pk|rk|api)[-_]|hf_|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|AKIA|eyJ")
+_PREFIXES = re.compile(r"(sk|pk|rk|api)[-_]|hf_|gh[a-z]_|github_pat_|dckr_pat_|glpat-|xox[a-z]-|AKIA|eyJ")
 _TOKEN = re.compile(rf"\b(?:{_PREFIXES.pattern})[A-Za-z0-9_-]{{12,}}")
 _PRIVATE_KEY = "PRIVATE KEY-----"
 _LONG = 20
@@ -35,7 +35,8 @@ def secret_value(path: KeyPath, what: str, hint: str) -> Problem:
 
 def misplaced_key(path: KeyPath) -> Problem:
     """A key where the name of a secret belongs."""
-    what, name = ("a private key", "tls-key") if "private_key" in path else ("an API key", "key-demo")
+    kinds = {"private_key": ("a private key", "tls-key"), "password": ("a password", "registry")}
+    what, name = next((kind for key, kind in kinds.items() if key in path), ("an API key", "key-demo"))
     hint = f"write a name such as `{name}` and keep the value in the secret of that name; the one here is known now"
     return secret_value(path, f"this looks like {what} itself, not like its name", hint)
 

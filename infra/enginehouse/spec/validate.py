@@ -73,7 +73,8 @@ def _missing_keys(found: Violation, _: Source) -> Iterator[Problem]:
 
 
 def _wrong_type(found: Violation, source: Source) -> Iterator[Problem]:
-    if _names_secrets(found.path) and isinstance(found.value, str) and looks_secret(found.value):
+    text = found.value if isinstance(found.value, str) else ""
+    if _names_secrets(found.path) and text and (looks_secret(text) or found.path[-1] == "password"):
         yield misplaced_key(found.path)
     else:
         yield mistyped(found.path, found.schema, found.value, source.written(found.path))
@@ -109,7 +110,7 @@ def _malformed(found: Violation, _: Source) -> Iterator[Problem]:
 
 
 def _names_secrets(path: KeyPath) -> bool:
-    return "secrets" in path or "private_key" in path
+    return bool({"secrets", "private_key", "password"} & set(path))
 
 
 def _too_few(found: Violation, _: Source) -> Iterator[Problem]:

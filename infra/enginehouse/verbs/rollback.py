@@ -120,6 +120,8 @@ def _check_keys(stack: str, ways: Sequence[Way], context: Context) -> None:
 
 
 def _names(part: Part | None) -> set[str]:
+    if isinstance(part, ReplicaPart):
+        return set(part.secrets())
     clients = part.clients if isinstance(part, GatewayPart | EndpointPart) else ()
     private_keys = (
         {part.tls.private_key} if isinstance(part, GatewayPart) and part.tls and part.tls.private_key else set()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -12,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from enginehouse.converge.containers import start_script
+from enginehouse.converge.containers import bring, start_script
 from enginehouse.converge.journal import parse
 from enginehouse.converge.places import Places
+from enginehouse.planner.container import Registry
 from enginehouse.planner.parts import Side
+from enginehouse.render.symbols import Secret
 from tests.unit.report.plans import REPLICA
 
 IMAGE = f"reg.example/llama.cpp@sha256:{'0' * 64}"
@@ -30,6 +34,11 @@ case $1 in
         ;;
     rm) : >"$here/left" ;;
     inspect) cat "$here/oom" ;;
+    image) cat "$here/images" ;;
+    pull)
+        cat "$DOCKER_CONFIG/config.json" "$DOCKER_CONFIG/config.json" >"$here/login"
+        [ ! -e "$here/killer" ] || kill -KILL "$PPID"
+        ;;
     run)
         printf '%s\\0' "$@" >"$here/run"
         printf '%s' "$VALUE" >"$here/value"
@@ -55,17 +64,24 @@ class Started:
         away: int = 0,
         limit_mib: int | None = None,
         oom: bool = False,
+        mirrored: bool = False,
+        images: str = "",
     ) -> None:
-        """`left`: ids of containers from before. `away`: how many questions fail first."""
+        """`left`: ids of containers from before. `away`: how many questions fail first. `images`: digests and ids."""
         client = folder / "docker"
         client.write_text(CLIENT)
         client.chmod(0o755)
-        for name, content in {"status": status, "left": left, "away": away, "asked": ""}.items():
+        for name, content in {"status": status, "left": left, "away": away, "asked": "", "images": images}.items():
             (folder / name).write_text(str(content))
         (folder / "oom").write_text(str(oom).lower())
         (folder / "state" / REPLICA.stack).mkdir(parents=True)
         (script,) = start_script(
-            replace(REPLICA, image=IMAGE, memory_limit_mib=limit_mib),
+            replace(
+                REPLICA,
+                image=IMAGE,
+                memory_limit_mib=limit_mib,
+                registry=Registry(mirror="m.example") if mirrored else None,
+            ),
             Places.of(REPLICA, str(folder / "state")),
             Side.A,
             release="r1",
@@ -76,10 +92,11 @@ class Started:
         )
         self.done = subprocess.run(["sh"], input=script.content.encode(), capture_output=True, check=False)
         self.asked = (folder / "asked").read_text().splitlines()
-        self.words = (folder / "run").read_text().split("\0")[:-1]
         journal = folder / "state" / REPLICA.stack / "events.jsonl"
         self.events = [entry.event for entry in parse(journal.read_text())] if journal.exists() else []
-        self.value = (folder / "value").read_text()
+        ran = (folder / "run").exists()
+        self.words = (folder / "run").read_text().split("\0")[:-1] if ran else []
+        self.value = (folder / "value").read_text() if ran else ""
 
 
 @pytest.mark.parametrize("value", ["plain", "two words", "it's", '"quoted"', "a;b,c:d", "$(id)", "per%cent", "", "—"])
@@ -130,12 +147,63 @@ def test_it_waits_for_docker_and_says_so_once(tmp_path: Path) -> None:
     assert started.asked == [*["container ls"] * 5, "run --rm"]
 
 
+def test_the_script_of_a_container_that_runs_stays_as_it_is() -> None:
+    """Another one would restart what runs: a container that uses nothing new has the script that it always had."""
+    (script,) = start_script(
+        replace(REPLICA, image=f"ghcr.io/a/b@sha256:{'0' * 64}"),
+        Places.of(REPLICA, "/state"),
+        Side.A,
+        release="r1",
+        weights="/w",
+        greeting="hi",
+        command=("/usr/bin/docker", "--x", "y z"),
+        env={"A": "b c"},
+    )
+    assert script.sha256 == "70b5500e6866c8b9da15d85764f297d9c84784e4de0ad1dba0a5679a2f74a8d4"
+
+
 def test_containers_are_told_apart_by_state_folder_and_side(tmp_path: Path) -> None:
     """Two clones, and two sides, may have the same names for everything else."""
     words = Started(tmp_path).words
     labels = [word for word in words if word.startswith("--label=")]
     assert {f"--label=enginehouse.state={tmp_path}/state", f"--label=enginehouse.program={_mark()}"} < set(labels)
     assert f"--env=ENGINEHOUSE_PROGRAM={_mark()}/container" in words
+
+
+def test_an_image_of_a_mirror_is_run_by_what_has_its_digest(tmp_path: Path) -> None:
+    """Whatever its name is here; the label tells what the stack calls it."""
+    images = f"sha256:{'1' * 64} sha256:other\nsha256:{'0' * 64} sha256:this\nsha256:{'0' * 64} sha256:this\n<none> x\n"
+    started = Started(tmp_path, mirrored=True, images=images, arguments=("--x",))
+    assert started.words[-2:] == ["sha256:this", "--x"]
+    assert f"--label=enginehouse.image={IMAGE}" in started.words
+
+
+def test_an_image_of_a_mirror_that_is_gone_is_named(tmp_path: Path) -> None:
+    """It is not fetched from elsewhere instead."""
+    started = Started(tmp_path, mirrored=True, images=f"sha256:{'1' * 64} sha256:other\n")
+    assert started.words == []
+    assert started.done.returncode == 1
+    assert started.done.stderr.decode().startswith(f"the image sha256:{'0' * 64} is not on this machine any more")
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_login_is_there_for_the_client_alone(tmp_path: Path, killed: bool) -> None:
+    """It can be read as often as the client wants, and has no name in any folder, also when the script is killed."""
+    client = tmp_path / "docker"
+    client.write_text(CLIENT)
+    client.chmod(0o755)
+    for name in ("asked", "images", *(["killer"] if killed else [])):
+        (tmp_path / name).touch()
+    part = replace(REPLICA, image=IMAGE, registry=Registry(mirror="m.example/r", username="me", password="reg"))
+    step = bring(part, Places.of(REPLICA, f"{tmp_path}/state"), str(client), {"reg": Secret("poison\n")})
+    done = subprocess.run(["sh", "-c", step.script], input=step.stdin.encode(), capture_output=True, check=False)
+    assert done.returncode == (-signal.SIGKILL if killed else 0)
+    assert (tmp_path / "asked").read_text().splitlines()[-1] == f"pull m.example/r/llama.cpp@sha256:{'0' * 64}"
+    login = json.dumps({"auths": {"m.example": {"auth": base64.b64encode(b"me:poison").decode()}}})
+    assert (tmp_path / "login").read_text() == login * 2
+    left = [path for path in (tmp_path / "state").rglob("*") if path.name == "config.json"]
+    assert [str(path.readlink()) for path in left] == (["/proc/self/fd/7"] if killed else [])
+    assert "poison" not in step.script + repr(step)
 
 
 def _mark() -> str:

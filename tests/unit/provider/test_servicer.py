@@ -22,6 +22,7 @@ from enginehouse.converge import as_inputs
 from enginehouse.converge.events import Event, Notice
 from enginehouse.converge.owner import Claim
 from enginehouse.planner.codec import kind_of
+from enginehouse.planner.container import Registry
 from enginehouse.planner.parts import (
     Client,
     Connection,
@@ -480,6 +481,14 @@ def test_check_never_names_a_property_with_a_secret_in_it(world: World) -> None:
     (failure,) = world.check(ENDPOINT, inputs).failures
     assert (failure.property, failure.reason) == ("clients.demo.secrets", "the secret 'key-demo' has no value")
     assert POISON not in str(failure)
+
+
+def test_check_names_a_registry_password_without_a_value(world: World) -> None:
+    registry = Registry(mirror="m.example", username="me", password="registry")
+    part = replace(REPLICA, image=f"r.example/x@sha256:{'0' * 64}", registry=registry)
+    (failure,) = world.check(part, {**as_inputs(part), "secrets": {"other": Hidden(POISON)}}).failures
+    assert (failure.property, failure.reason) == ("registry.password", "the secret 'registry' has no value")
+    assert not world.check(part, {**as_inputs(part), "secrets": {"registry": Hidden(POISON)}}).failures
 
 
 def test_check_hands_the_inputs_back_with_secrets_intact(world: World) -> None:

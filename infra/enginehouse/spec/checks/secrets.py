@@ -1,4 +1,4 @@
-"""A secret proves one client or the endpoint, and only its name stands in the file."""
+"""A secret proves one client, the endpoint, or who fetches images, and only its name stands in the file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from enginehouse.spec.secrecy import looks_secret, misplaced_key
 from enginehouse.spec.source import KeyPath, Source
 
 _PRIVATE_KEY: KeyPath = ("endpoint", "tls", "private_key", "secret")
+_REGISTRIES: KeyPath = ("site", "registries")
 
 
 def check(spec: Spec, _: Source) -> Iterator[Problem]:
@@ -19,12 +20,15 @@ def check(spec: Spec, _: Source) -> Iterator[Problem]:
         earlier = first.setdefault(secret, path)
         if looks_secret(secret):
             yield misplaced_key(path)
-        elif earlier != path:
+        elif earlier != path and not _of_registry(path):
             yield _shared(path, secret, earlier)
 
 
 def _named(spec: Spec) -> Iterator[tuple[KeyPath, str]]:
-    """Every secret with its path."""
+    """Every secret with its path. Registries come first: two of them may well have one password."""
+    for name, registry in spec.site.registries.items():
+        if registry.password:
+            yield (*_REGISTRIES, name, "password", "secret"), registry.password.secret
     if private_key := spec.endpoint.tls.private_key:
         yield _PRIVATE_KEY, private_key.secret
     if not isinstance(spec.endpoint.keys, str):
@@ -33,14 +37,20 @@ def _named(spec: Spec) -> Iterator[tuple[KeyPath, str]]:
                 yield ("endpoint", "keys", index, "secrets", number), secret
 
 
+def _of_registry(path: KeyPath) -> bool:
+    return path[: len(_REGISTRIES)] == _REGISTRIES
+
+
 def _shared(path: KeyPath, secret: str, earlier: KeyPath) -> Problem:
     """`path[2]` is the client's place in the list."""
-    if earlier == _PRIVATE_KEY:
+    if earlier == _PRIVATE_KEY or _of_registry(earlier):
+        what = "the endpoint's private key" if earlier == _PRIVATE_KEY else "the password of a registry"
+        no_other, needs = ("private key", "it") if path == _PRIVATE_KEY else ("client's", "a client")
         return Problem(
             path=path,
             code=Code.SHARED_SECRET,
-            summary=f"secret {shown(secret)} is the endpoint's private key, and no client's",
-            hint="a client needs a secret of its own",
+            summary=f"secret {shown(secret)} is {what}, and no {no_other}",
+            hint=f"{needs} needs a secret of its own",
             related=((earlier, "first used here"),),
         )
     same = path[2] == earlier[2]
