@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from enginehouse.converge import foresee
+from enginehouse.converge import as_inputs, foresee
 from enginehouse.errors import ConvergeFailed
 from enginehouse.render.symbols import Secret
 from tests import dockerd
@@ -315,6 +315,35 @@ def test_destroy_removes_our_containers_and_no_others(contained: ContainerWorld)
         assert contained.containers() == [OTHERS]
         assert contained.processes() == {}
         contained.docker("image", "inspect", contained.image)
+
+
+def test_a_container_has_the_room_that_the_stack_gives_it(contained: ContainerWorld) -> None:
+    """Another size is another release; one that somebody wrote into the start script is drift, and is put right."""
+    limits = {"memlock": "unlimited", "nofile": 65536, "stack": 67108864}
+    contained.settings["container"] = {**contained.settings["container"], "container": {"ulimits": limits}}
+    contained.converge(contained.replica())
+    contained.settings["container"] |= {"container": {"shm_gib": 1, "ulimits": limits}}
+    assert str(foresee(contained.replica(), contained.context())).startswith("restart")
+    contained.converge(contained.replica())
+    assert contained.journal("changed")[-1].text == "container.shm_gib: not set => 1"
+    assert _room(contained) == (1 << 30, {"memlock": -1, "nofile": 65536, "stack": 67108864})
+
+    script = contained.place(
+        "chat-box-0", "releases", f"{contained.manifest('chat-box-0')['release']}-{contained.side}"
+    )
+    edited = script / "start"
+    edited.write_text(edited.read_text().replace("--shm-size=1g", "--shm-size=2g"))
+    observed = contained.observe(contained.replica())
+    assert observed and observed.inputs != as_inputs(contained.replica())
+    contained.converge(contained.replica())
+    assert _room(contained)[0] == 1 << 30
+
+
+def _room(world: ContainerWorld) -> tuple[int, dict[str, int]]:
+    """As it was asked for: the machine of a test may be able to give less."""
+    host = world.inspected()["HostConfig"]
+    assert all(limit["Soft"] == limit["Hard"] for limit in host["Ulimits"])
+    return host["ShmSize"], {limit["Name"]: limit["Soft"] for limit in host["Ulimits"]}
 
 
 MIRRORED = "images.example/team/llama.cpp"

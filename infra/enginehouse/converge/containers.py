@@ -12,7 +12,7 @@ import csv
 import io
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import enginehouse.converge.memory_limit as memory_limit
@@ -20,7 +20,7 @@ import enginehouse.converge.scripts as scripts
 from enginehouse.converge.places import CONTAINER, Places
 from enginehouse.converge.programs import PRIVATE, START
 from enginehouse.converge.steps import Placed, Sh
-from enginehouse.planner.container import Registry
+from enginehouse.planner.container import Container, Registry
 from enginehouse.planner.images import at_mirror, digest_of, login_of, registry_of
 from enginehouse.planner.parts import ReplicaPart, Side
 from enginehouse.render.symbols import Secret
@@ -62,6 +62,7 @@ def start_script(
         *(f"--label=enginehouse.{key}={value}" for key, value in whose.items()),
         *("--network=host", "--userns=host", "--log-driver=none", "--no-healthcheck"),
         *("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges"),
+        *_room(part.container or Container()),
         f"--mount={_mount(weights)}",
         f"--env=ENGINEHOUSE_PROGRAM={mark}{CONTAINER}",
         *(f"--env={name}" for name in ("ENGINEHOUSE_STATE", "ENGINEHOUSE_RELEASE", *env)),
@@ -144,6 +145,12 @@ def _limit(part: ReplicaPart) -> tuple[str, ...]:
     """One that has a limit is kept until it has been asked whether that ended it. As much swap as memory is none."""
     limit = f"{part.memory_limit_mib}m"
     return (f"--memory={limit}", f"--memory-swap={limit}") if part.memory_limit_mib else ("--rm",)
+
+
+def _room(container: Container) -> Iterator[str]:
+    if container.shm_gib:
+        yield f"--shm-size={container.shm_gib}g"
+    yield from (f"--ulimit={name}={value}:{value}" for name, value in container.ulimits.items())
 
 
 def _mount(path: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,3 +15,13 @@ class Registry:
     username: str | None = None
     password: str | None = None
     """The name of the secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """What a container gets beside the little that every one has."""
+
+    shm_gib: int | None = None
+    """Size of its `/dev/shm`."""
+    ulimits: Mapping[str, int] = field(default_factory=dict)
+    """By the name that Docker has for it; -1 is no limit."""

@@ -37,6 +37,7 @@ def restart_digest(part: ReplicaPart | GatewayPart) -> str:
             **({"image": part.image} if part.image else {}),
             **({"runtime": part.runtime} if part.runtime else {}),
             **({"memory_limit_mib": part.memory_limit_mib} if part.memory_limit_mib else {}),
+            **({"container": part.container} if part.container else {}),
             "ports": part.ports,
             "files": files,
         }

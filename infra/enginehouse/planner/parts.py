@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from enginehouse.planner.container import Registry
+from enginehouse.planner.container import Container, Registry
 
 DOCKER = "docker"
 """The program of a replica whose engine runs in a container."""
@@ -192,6 +192,7 @@ class ReplicaPart(Part):
     """The most memory that the engine may take, where it runs in a container or a unit."""
     registry: Registry | None = None
     """None: the image is fetched by its name, as whoever the machine's own Docker is logged in."""
+    container: Container | None = None
     args: Mapping[str, str | bool | tuple[str, ...]]
     """Long flags without dashes, sorted (the wire keeps no order); True is a bare flag, a tuple repeats the flag."""
     env: Mapping[str, str] = field(default_factory=dict)

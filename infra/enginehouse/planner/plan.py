@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from enginehouse.engines import engines
 from enginehouse.gateway import files as gateway_files
 from enginehouse.planner.allocate import HostPorts, allocate
-from enginehouse.planner.container import Registry
+from enginehouse.planner.container import Container, Registry
 from enginehouse.planner.images import registry_of
 from enginehouse.planner.parts import (
     DOCKER,
@@ -37,6 +37,7 @@ from enginehouse.planner.parts import (
 )
 from enginehouse.planner.tls import chain_of, listens_on, named_on, seal_of, tls_of, url_of
 from enginehouse.render.symbols import literal
+from enginehouse.spec.container import Container as WrittenContainer
 from enginehouse.spec.hosts import Host, every_host, hosts_of
 from enginehouse.spec.lock import Lock
 from enginehouse.spec.model import Binary, Deployment, Model, Spec
@@ -207,6 +208,7 @@ def _replica(
         runtime=deployment.runtime if deployment.runtime is Runtime.SYSTEMD else None,
         memory_limit_mib=deployment.memory_gib * 1024 if deployment.memory_gib else None,
         registry=_registry(spec, deployment.image) if deployment.image else None,
+        container=_container(deployment.container) if deployment.container else None,
         args=dict(sorted(engine.args(deployment, path).items())),  # as on the wire, which keeps no order
         env=engine.env(deployment),
         weights=deployment.model.sha256,
@@ -230,6 +232,14 @@ def _registry(spec: Spec, image: str) -> Registry | None:
         return None
     password = written.password.secret if written.password else None
     return Registry(mirror=written.mirror, username=written.username, password=password)
+
+
+def _container(written: WrittenContainer) -> Container | None:
+    """None if it says nothing: then it is no other container."""
+    limits = ((limit.name, getattr(written.ulimits, limit.name)) for limit in fields(written.ulimits))
+    ulimits = {name: -1 if value == "unlimited" else value for name, value in limits if value is not None}
+    made = Container(shm_gib=written.shm_gib, ulimits=ulimits)
+    return made if made != Container() else None
 
 
 def _without_symbols(deployment: Deployment) -> Deployment:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from enginehouse.planner.addresses import host_and_port
 from enginehouse.planner.codec import kind_of
-from enginehouse.planner.container import Registry
+from enginehouse.planner.container import Container, Registry
 from enginehouse.planner.digests import restart_digest
 from enginehouse.planner.parts import (
     Backend,
@@ -139,6 +139,8 @@ def _replica(part: ReplicaPart) -> Iterator[Entry]:
         yield "runtime", part.runtime
     if part.registry:
         yield "", _registry(part.registry)
+    if part.container:
+        yield "container", _container(part.container)
     yield from _listed("args", args_text(part.args))
     yield from _listed("env", (f"{name}={_word(value)}" for name, value in part.env.items()))
     yield "weights", f"sha256 {part.weights[:SHORT]} at {part.weights_path}"
@@ -156,6 +158,12 @@ def _replica(part: ReplicaPart) -> Iterator[Entry]:
 def _registry(registry: Registry) -> str:
     mirror = f"fetched from {registry.mirror}" if registry.mirror else "fetched"
     return f"{mirror} as {registry.username} with secret {registry.password}" if registry.username else mirror
+
+
+def _container(container: Container) -> str:
+    shm = [f"{container.shm_gib} GiB in /dev/shm"] if container.shm_gib else []
+    limits = (f"{name} {'unlimited' if value == -1 else value}" for name, value in container.ulimits.items())
+    return ", ".join([*shm, *limits])
 
 
 def _gateway(part: GatewayPart) -> Iterator[Entry]:

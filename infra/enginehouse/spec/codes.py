@@ -71,6 +71,7 @@ class Code(StrEnum):
     BAD_SOURCE = "bad-source"
     BAD_IMAGE = "bad-image"
     NO_MEMORY_LIMIT = "no-memory-limit"
+    NO_CONTAINER = "no-container"
     BAD_REGISTRY = "bad-registry"
     WRONG_FILE_TYPE = "wrong-file-type"
     SPLIT_WEIGHTS = "split-weights"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from enginehouse.planner.parts import Certificate, Runtime, Scope, TlsMode
+from enginehouse.spec.container import Container
 from enginehouse.spec.fields import (
     IMAGE_PATTERN,
     NAME_PATTERN,
@@ -24,6 +25,7 @@ from enginehouse.spec.fields import (
     TEXT_PATTERN,
     key,
 )
+from enginehouse.spec.health import Health
 from enginehouse.spec.machines import Machine
 from enginehouse.spec.secret_name import SecretName
 from enginehouse.spec.site import Site
@@ -76,35 +78,6 @@ class Binary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """How long an engine may take before it counts as failed."""
-
-    ready_within_s: int = key(
-        "Seconds from start to the first real completion. A new release that takes longer has failed, and the old one "
-        "serves again.",
-        example=90,
-        default=120,
-        minimum=5,
-        maximum=7200,
-    )
-    drain_s: int = key(
-        "Seconds a replica that is being replaced may take to finish the requests it works on.",
-        example=30,
-        default=60,
-        minimum=1,
-        maximum=3600,
-    )
-    hang_after_s: int | None = key(
-        "Seconds without any progress after which an engine with work to do is restarted. Left out: 120, and 60 more "
-        "for each GiB of weights.",
-        example=120,
-        default=None,
-        minimum=10,
-        maximum=86400,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """One model on one engine, on the machines of one group."""
 
@@ -134,6 +107,11 @@ class Deployment:
         default=None,
         minimum=1,
         maximum=16384,
+    )
+    container: Container | None = key(
+        "With `docker`: what its container gets beside the usual. llama-cpp needs nothing of it.",
+        example={"shm_gib": 8, "ulimits": {"memlock": "unlimited"}},
+        default=None,
     )
     runs_on: str = key("The machine group it runs on.", example="laptop", pattern=NAME_PATTERN)
     model: Model = key("The weights and the name they are served under.", example=_MODEL_EXAMPLE)
@@ -200,6 +178,7 @@ class Settings:
     binary: Binary | None = _again("binary")
     image: str | None = _again("image")
     memory_gib: int | None = _again("memory_gib")
+    container: Container | None = _again("container")
     replicas_per_host: int | None = _again("replicas_per_host")
     context_tokens: int | None = _again("context_tokens")
     slots: int | None = _again("slots")

@@ -37,6 +37,15 @@ def _image(form: Form) -> Iterator[Problem]:
             rests_on=(form.path("runtime"),),
         )
     if deployment.runtime is not Runtime.DOCKER:
+        if deployment.container:
+            yield Problem(
+                path=form.path("container"),
+                on_key=True,
+                code=Code.NO_CONTAINER,
+                summary="this engine runs in no container",
+                hint="write `runtime: docker`, or leave it out",
+                rests_on=(form.path("runtime"),),
+            )
         if deployment.image:
             yield Problem(
                 path=form.path("image"),
