@@ -54,6 +54,17 @@ system() { # STACK: the system's name, whether its packages can be installed, an
     [ ! -L "/etc/systemd/system/multi-user.target.wants/$unit" ] || yes unit_enabled
 }
 
+altered_units() { # STACK PART: what was changed of the units of its engines while they run: side, file
+    unit=$(printf %s "$state" | sha256sum)
+    unit=${unit%"${unit#????????}"}.service.d
+    key altered
+    for side in a b; do
+        for file in "/run/systemd/transient/enginehouse-$1_$2_$side-$unit"/*.conf; do
+            [ ! -e "$file" ] || echo "$side ${file##*/}"
+        done
+    done
+}
+
 drained_in() { # FOLDER of a stack: the order of each of its parts that has one
     for file in "$1"/*/drained.json; do
         [ -e "$file" ] || continue

@@ -270,6 +270,18 @@ def test_a_name_that_somebody_else_has_is_left_to_them(contained: ContainerWorld
         assert contained.ask(max_tokens=4)[0] == 200
 
 
+def test_a_context_that_takes_more_memory_than_the_container_may_is_explained(contained: ContainerWorld) -> None:
+    """The release from before serves, the journal tells of it, and nothing of the container is left."""
+    contained.settings["container"] = {**contained.settings["container"], "memory_gib": 1}
+    contained.settings |= {"context": 4_000_000, "slots": 1}
+    with pytest.raises(ConvergeFailed, match="the release from before serves") as failure:
+        contained.converge(contained.replica())
+    assert any("took more than its memory limit of 1024 MiB" in reason for reason in failure.value.reasons)
+    assert contained.journal("out-of-memory")
+    assert contained.ask(max_tokens=4)[0] == 200
+    assert contained.containers() == [contained.container]
+
+
 def test_an_image_that_is_not_there_touches_nothing(contained: ContainerWorld) -> None:
     """The registry's words are the reason, and no engine was stopped or started."""
     before = contained.processes()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +20,8 @@ from tests.converge.load import load, wait_for_answers
 from tests.hosts.lab import Machine
 from tests.hosts.test_unit import drift, serves
 from tests.hosts.world import HostWorld, world_of
+from tests.standins.tiny_model import write_tiny_model
+from tests.tools_available import require_tool
 
 pytestmark = pytest.mark.hosts
 
@@ -166,10 +171,48 @@ def test_an_engine_that_is_lost_comes_again_by_itself(up: UnitWorld, harm: str) 
     assert drift(up) is None
 
 
+def test_a_unit_that_is_altered_is_drift_and_healed(up: UnitWorld) -> None:
+    """By an engine beside it, whose unit is as it shall be."""
+    unit = up.unit()
+    up.bare.run(f"systemctl set-property {unit} MemoryMax=infinity")
+    observed = up.observe(up.replica())
+    assert observed is not None
+    assert observed.inputs["drift"] == {"unit": "changed while it runs (50-MemoryMax.conf)"}
+    with load(up, clients=2) as count:
+        up.up()
+        wait_for_answers(count, 2, within_s=60)
+    assert count.failed == []
+    assert up.unit() != unit
+    assert up.bare.run(f"systemctl show -p MemoryMax {up.unit()}") == f"MemoryMax={LIMIT_MIB << 20}\n"
+    assert drift(up) is None
+
+
 def test_a_reboot_brings_it_back(up: UnitWorld) -> None:
     up.bare.reboot()
     serves(up)
     up.up()
+
+
+def test_the_real_engine_runs_so_from_its_release(up: UnitWorld) -> None:
+    """Which is in a folder for root alone; a second run finds nothing altered, and too long a context is explained."""
+    release = up.folder / "llama.tar.gz"
+    with tarfile.open(release, "w:gz", compresslevel=1) as archive:
+        archive.add(Path(require_tool("llama-server")).resolve(), "llama-b11434/llama-server")
+    write_tiny_model(up.model)
+    sha256 = hashlib.sha256(release.read_bytes()).hexdigest()
+    up.settings |= {"binary": {"source": f"upload://{release.name}", "sha256": sha256}, "ready_within_s": 90}
+    up.settings["options"] = {"threads": 1}
+    up.up()
+    status, answer = up.ask(max_tokens=8)
+    assert (status, json.loads(answer)["choices"][0]["message"]["content"]) == (200, "abcdefgh")
+    up.connector.runs = up.connector.holds = 0
+    up.up()
+    assert (up.connector.runs, up.connector.holds) == (len(up.plan().parts()), 0), up.texts()
+    up.settings |= {"context": 4_000_000, "slots": 1}
+    with pytest.raises(ConvergeFailed) as failure:
+        up.converge(up.replica())
+    assert f"took more than its memory limit of {LIMIT_MIB} MiB" in "\n".join(failure.value.reasons)
+    assert up.ask(max_tokens=8)[0] == 200
 
 
 def test_destroy_leaves_no_unit(up: UnitWorld) -> None:

@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 import enginehouse.converge.memory_limit as memory_limit
+from enginehouse.converge.facts import Facts
 from enginehouse.converge.places import UNIT, Places
 from enginehouse.converge.programs import PRIVATE, START
 from enginehouse.converge.steps import Placed
@@ -110,6 +111,12 @@ def start_script(
 def name(stack: str, part: str, side: Side, state: str) -> str:
     """The unit of an engine: no stack's own is called so, nor that of a stack in another state folder."""
     return f"enginehouse-{stack}_{part}_{side}-{hashlib.sha256(state.encode()).hexdigest()[:8]}.service"
+
+
+def altered(facts: Facts, side: Side | None) -> str:
+    """What somebody changed of that side's unit while it runs, by the files that hold it; empty if nothing."""
+    rows = (line.split(" ", 1) for line in facts.texts.get("altered", "").splitlines())
+    return ", ".join(file for found, file in rows if found == side)
 
 
 def _ours(part: ReplicaPart, places: Places, weights: str) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ from enginehouse.planner.parts import (
     HostPart,
     Part,
     ReplicaPart,
+    Runtime,
     Side,
     WeightsPart,
 )
@@ -155,6 +156,8 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
     gateway = places.other(part.gateway.part)
     yield f"text_of drained {places.drained}"
     yield f"drained_in {places.stack_folder}"
+    if part.runtime is Runtime.SYSTEMD:
+        yield f"altered_units {part.stack} {part.name}"
     yield f"text_of hung {places.hung}"
     yield f"text_of hangs {places.hangs}"
     if part.renamed_from:

@@ -107,7 +107,7 @@ class Replica:
         return tuple(runner for runner in (*self._own(), *self._former()) if runner.process is None)
 
     def serving(self) -> Runner | None:
-        """The side that runs exactly this release, from files that are as they were placed, and does not hang."""
+        """The side that runs exactly this release, from files and in a unit that nobody altered, and does not hang."""
         return next((runner for runner in self.running() if self._is_this_release(runner)), None)
 
     def needed_mib(self) -> int:
@@ -226,7 +226,7 @@ class Replica:
     def _is_this_release(self, runner: Runner) -> bool:
         if runner.places != self.places or runner.process is None or runner.process.release != self.release:
             return False
-        if runner.hangs:
+        if runner.hangs or engine_unit.altered(self.facts, runner.side):
             return False
         return not wrong_files(self.files(runner.side), self.facts.files)
 

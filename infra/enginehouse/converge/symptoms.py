@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enginehouse.converge.engine_unit as engine_unit
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.weights import is_verified
 from enginehouse.converge.wire import DRIFT
@@ -16,6 +17,8 @@ def differences(part: ReplicaPart, facts: Facts) -> dict[str, object]:
     drift = {"engine": f"hung since {facts.hung.at}"} if facts.hung else {}
     if not is_verified(part.weights, facts, "weights"):
         drift["weights"] = "missing or altered on the machine"
+    if facts.manifest and (altered := engine_unit.altered(facts, facts.manifest.side)):
+        drift["unit"] = f"changed while it runs ({altered})"
     return {**found, DRIFT: drift} if drift else found
 
 

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 import enginehouse.converge.engine_unit as engine_unit
+from enginehouse.converge import symptoms
+from enginehouse.converge.facts import Facts, Process
 from enginehouse.converge.journal import parse
+from enginehouse.converge.manifest import Change, Manifest
 from enginehouse.converge.places import Places
 from enginehouse.converge.steps import Placed
 from enginehouse.planner.parts import ReplicaPart, Runtime, Side
@@ -178,6 +181,32 @@ def test_who_took_too_much_memory_is_told_in_log_and_journal(tmp_path: Path) -> 
 def test_who_was_killed_for_another_reason_is_not_said_to_take_too_much(tmp_path: Path) -> None:
     started = Started(tmp_path, limit_mib=2048, says="killed KILL ")
     assert (started.done.returncode, started.events) == (-signal.SIGKILL, [])
+
+
+@pytest.mark.parametrize(
+    ("rows", "drift"),
+    [
+        ("a 50-MemoryMax.conf\n", {"drift": {"unit": "changed while it runs (50-MemoryMax.conf)"}}),
+        ("b 50-MemoryMax.conf\n", {}),
+        ("", {}),
+    ],
+)
+def test_what_was_changed_of_the_unit_that_serves_is_drift(rows: str, drift: dict[str, object]) -> None:
+    """What was changed of the other side's is gone with it."""
+    change = Change(run="r", who="ada@desk", door="pulumi", at="2026-11-24T12:00:00+00:00")
+    serving = Manifest(part=REPLICA, generation=1, machine="m", change=change, release="r1", side=Side.A)
+    runs = Process(pid=2, parent=1, age_s=1, program=f"{REPLICA.name}/a", release="r1")
+    supervisor = Process(pid=1, parent=0, age_s=1, program="box/supervisor", release="")
+    weights = {"weights": "9 9 9\n", "verified": f"{REPLICA.weights} 9 9 9\n"}
+    facts = Facts(
+        state="/s",
+        machine="m",
+        memory_mib=1000,
+        manifest=serving,
+        processes=(supervisor, runs),
+        texts={**weights, "altered": rows},
+    )
+    assert symptoms.differences(replace(REPLICA, runtime=Runtime.SYSTEMD), facts) == drift
 
 
 def test_an_engine_among_what_is_hidden_is_shown_with_its_folder(tmp_path: Path) -> None:
