@@ -10,6 +10,7 @@ from pathlib import Path
 from enginehouse.converge import Context, converge, foresee
 from enginehouse.converge.manifest import Manifest
 from enginehouse.converge.records import history
+from enginehouse.errors import ConnectorError, ConvergeFailed
 from enginehouse.planner.parts import EndpointPart, GatewayPart, Part, Plan, ReplicaPart
 from enginehouse.render.symbols import Secret, UnknownSymbol
 from enginehouse.report.lines import Line, as_text
@@ -35,7 +36,7 @@ def rollback(stack: str, part: str | None, *, to: int | None, dry_run: bool, pro
     with changing("rollback", progress) as context:
         hosts = {p.host for p in parts}
         asked = [p for p in (*made.replicas, *made.gateways, *made.endpoints) if p.host in hosts]
-        known = _histories(asked, context)
+        known = _histories(asked, context) if part else _all_histories(made, asked, context)
         chosen = {p.name: known[p.name] for p in parts}
         ways, heading = _undoing(made, chosen) if part is None else (_back(chosen, to), ())
         foreseen = (*heading, *(row for way in ways for row in return_text(_return(way))))
@@ -79,6 +80,17 @@ def _return(way: Way) -> Return:
 def _histories(parts: Sequence[Part], context: Context) -> Histories:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return dict(zip((p.name for p in parts), pool.map(lambda p: history(p, context), parts), strict=True))
+
+
+def _all_histories(made: Plan, parts: Sequence[Part], context: Context) -> Histories:
+    """Of the whole stack: a machine that does not answer may be the one that the newest run changed."""
+    try:
+        return _histories(parts, context)
+    except ConnectorError as error:
+        raise ConvergeFailed(
+            f"the newest run of {made.stack} can't be told while a machine does not answer; nothing was changed",
+            reasons=(f"`enginehouse rollback {made.stack} PART` brings one part of another machine back",),
+        ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import pytest
 
 from enginehouse.converge import orders
 from enginehouse.converge.standing import Order
-from enginehouse.errors import Cancelled, ExitCode, Unreachable
+from enginehouse.errors import Cancelled, ConvergeFailed, ExitCode, Unreachable, explain
 from enginehouse.planner.parts import Part
 from enginehouse.report.lines import as_text
 from enginehouse.verbs import Answer, Format, InvalidInput
@@ -103,6 +103,18 @@ def test_a_part_goes_back_without_the_other_hosts(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(rollback_module, "history", lost(()))
     with pytest.raises(InvalidInput, match="chat-shop-3-0"):
         rollback_module.rollback("shops", "chat-shop-3-0", to=None, dry_run=True, progress=print)
+
+
+def test_a_stack_does_not_go_back_while_one_host_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest run may have changed just that one; it is said how the others get back."""
+    monkeypatch.setattr(rollback_module, "planned", lambda stack: PLAN)
+    monkeypatch.setattr(rollback_module, "stack_file", Path)
+    monkeypatch.setattr(rollback_module, "history", lost(()))
+    with pytest.raises(ConvergeFailed, match="the newest run of demo can't be told") as failure:
+        rollback_module.rollback("shops", None, to=None, dry_run=True, progress=print)
+    told = list(explain(failure.value))
+    assert told[1] == "`enginehouse rollback demo PART` brings one part of another machine back"
+    assert "shop-2" in told[2]
 
 
 def test_what_all_say_is_an_error() -> None:
