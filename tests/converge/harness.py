@@ -249,6 +249,10 @@ class World:
     def place(self, *names: str) -> Path:
         return Path(self.state, self.stack, *names)
 
+    def here(self, path: str) -> Path:
+        """Where a file of the machine can be read."""
+        return Path(path)
+
     def manifest(self, part: str) -> dict[str, Any]:
         """What the machine remembers of a part."""
         found: dict[str, Any] = json.loads(self.place(part, "manifest.json").read_text())

@@ -50,7 +50,14 @@ def faults_at(boundary: Boundary) -> Iterator[str]:
 
 def all_cases() -> tuple[Case, ...]:
     """As the golden tables list them."""
-    return tuple(case for scenario in SCENARIOS for case in _read(scenario, GOLDEN / f"{scenario}.txt"))
+    return tuple(case for scenario in SCENARIOS for case in read(scenario, GOLDEN / f"{scenario}.txt"))
+
+
+def read(scenario: str, file: Path) -> Iterator[Case]:
+    """What a table lists."""
+    for line in file.read_text().splitlines() if file.exists() else ():
+        boundary, _, faults = line.rpartition(" | ")
+        yield from (Case(scenario=scenario, boundary=boundary, fault=fault) for fault in faults.split())
 
 
 def covering(cases: Iterable[Case]) -> tuple[Case, ...]:
@@ -71,9 +78,3 @@ def _turns(case: Case) -> tuple[str, ...]:
     """What shall be struck evenly, the most important first."""
     part = case.boundary.partition(":")[0]
     return f"{part}, {case.fault}", case.fault, case.scenario
-
-
-def _read(scenario: str, file: Path) -> Iterator[Case]:
-    for line in file.read_text().splitlines() if file.exists() else ():
-        boundary, _, faults = line.rpartition(" | ")
-        yield from (Case(scenario=scenario, boundary=boundary, fault=fault) for fault in faults.split())

@@ -127,9 +127,13 @@ class FaultyWorld(World):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.connect()
+
+    def connect(self) -> None:
+        """A line of its own; nothing is open, nothing is held."""
         self.line = Line(self.reach())
         self.connector = self.line
-        self.connectors = Connectors({ConnectionKind.LOCAL: lambda host, connection: self.line})
+        self.connectors = Connectors(dict.fromkeys(ConnectionKind, lambda host, connection: self.line))
 
     def plan(self) -> Plan:
         plan = super().plan()

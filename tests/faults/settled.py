@@ -32,7 +32,7 @@ def assert_settled(world: FaultyWorld, before: dict[str, int]) -> None:
     outputs = world.up()
     assert world.connector.holds == 0
     (weights,) = world.plan().weights
-    assert _sha256(Path(outputs[weights.name]["path"])) == weights.sha256
+    assert _sha256(world.here(outputs[weights.name]["path"])) == weights.sha256
 
 
 def violations(world: FaultyWorld, judge: Judge) -> list[str]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from enginehouse.planner.parts import HostKeys, Ssh
-from tests.dockerd import docker, dockerd, require_docker
+from tests.dockerd import docker, dockerd, require_docker, socket
 from tests.ssh.server import Client
 from tests.tools_available import cache
 
@@ -26,6 +26,22 @@ LABS = 8
 REBOOTED = 129
 """How systemd ends as the first process of a container when it is told to reboot (measured 2026-11, systemd 252)."""
 START_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    program: subprocess.Popen[str]
+
+    def say(self, line: str) -> None:
+        """The first thing; returns when it was heard."""
+        assert self.program.stdin and self.program.stdout
+        self.program.stdin.write(f"{line}\n")
+        self.program.stdin.flush()
+        assert self.program.stdout.readline() == "begun\n"
+
+    def rest(self) -> list[str]:
+        """End it; what it has printed."""
+        return self.program.communicate()[0].splitlines()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,15 +74,25 @@ class Machine:
     def put(self, path: str, content: bytes, mode: int = 0o755) -> None:
         self.run(f"cat >{shlex.quote(path)}; chmod {mode:o} {shlex.quote(path)}", stdin=content)
 
+    @contextlib.contextmanager
+    def talk(self, *words: str) -> Iterator[Talk]:
+        """A program that runs there meanwhile. It says `begun` when it has heard a line, and ends with its stdin."""
+        argv = ("docker", "-H", socket(self.lab.folder), "exec", "-i", self.name, *words)
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
+            yield Talk(program)
+
     def reboot(self) -> None:
         """As a person would, over its own systemd; returns when sshd is there again."""
         self.lab.docker("exec", self.name, "systemctl", "reboot")
         assert self.lab.docker("wait", self.name).stdout.strip() == str(REBOOTED).encode()
+        self.power_on()
+
+    def power_on(self) -> None:
         assert self.lab.docker("start", self.name).returncode == 0
         self.wait()
 
     def wait(self) -> None:
-        """Until it has booted."""
+        """Until it has booted, or sshd is back."""
         until = time.monotonic() + START_S
         while not self.holds("systemctl is-active -q ssh.service"):
             assert time.monotonic() < until, self.lab.docker("logs", self.name).stdout.decode()
@@ -91,8 +117,8 @@ class Lab:
         return docker(self.folder, *words, stdin=stdin)
 
     @contextlib.contextmanager
-    def machine(self, name: str, number: int) -> Iterator[Machine]:
-        """A machine that is as bare as one can be, and gone afterwards. The client knows it."""
+    def machine(self, name: str, number: int, *, image: str = IMAGE) -> Iterator[Machine]:
+        """A machine that is as bare as one can be, or like another one, and gone afterwards. The client knows it."""
         address = f"{self.network}.{10 + number}"
         tmpfs = ("--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec")
         admitted = (
@@ -106,7 +132,7 @@ class Lab:
             f"--ip={address}",
             f"--hostname={name}",
         )
-        done = self.docker("run", "--detach", f"--name={name}", *where, *tmpfs, *admitted, IMAGE)
+        done = self.docker("run", "--detach", f"--name={name}", *where, *tmpfs, *admitted, image)
         assert done.returncode == 0, done.stderr.decode()
         machine = Machine(lab=self, name=name, address=address)
         try:

@@ -16,7 +16,7 @@ from enginehouse.connectors import OPENERS, Connectors
 from enginehouse.connectors.base import Connector
 from enginehouse.errors import EnginehouseError
 from enginehouse.planner.parts import ConnectionKind
-from tests.converge.harness import STANDIN, Recorder, World
+from tests.converge.harness import STANDIN, Recorder, World, ports_of
 from tests.hosts.lab import Machine
 
 T = TypeVar("T", bound="HostWorld")
@@ -47,6 +47,10 @@ class HostWorld(World):
         self.connectors.close()
         self.connector = Recorder(self.reach())
         self.connectors = Connectors(dict.fromkeys(ConnectionKind, lambda host, connection: self.connector))
+
+    @property
+    def our_ports(self) -> set[int]:
+        return ports_of(self.plan())
 
     def install_standin(self) -> None:
         """An engine as somebody would have put it there. It needs the Python that comes with the supervisor."""

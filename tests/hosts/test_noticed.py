@@ -1,0 +1,87 @@
+"""Twins: what the other tests on machines say never happens is made to happen, and they would notice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from enginehouse.connectors import base
+from enginehouse.connectors.ssh import SshConnector, link
+from enginehouse.converge import Run, SystemClock
+from enginehouse.converge.lease import Leases
+from enginehouse.errors import ConnectorError
+from tests.hosts import census
+from tests.hosts.exposure import exposed, watched
+from tests.hosts.faults import cut_off
+from tests.hosts.lab import Lab, Machine
+
+pytestmark = pytest.mark.hosts
+
+STATE = "/var/lib/enginehouse"
+SECRET = "poison-of-nobody"
+ADA, BOB = (Run(id=f"{name}-1", who=f"{name}@desk", door="test") for name in ("ada", "bob"))
+
+
+@pytest.fixture(scope="module")
+def machine(lab: Lab, equipped: str) -> Iterator[Machine]:
+    with lab.machine("emil", 34, image=equipped) as machine:
+        census.settle(machine)
+        yield machine
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "echo more >>/etc/others.conf",
+        "chmod 600 /etc/others.conf",
+        f"rm {STATE}/others/manifest.json",
+        "systemctl stop others",
+        "setsid python3 -m http.server 9200 --bind 127.0.0.1 >/dev/null 2>&1 & sleep 1",
+        "touch /tmp/left",
+    ],
+)
+def test_what_is_done_to_things_of_others_is_noticed(machine: Machine, harm: str) -> None:
+    """A file, a service, a port."""
+    before = census.others(machine, ())
+    machine.run(harm)
+    assert census.others(machine, ()) != before
+
+
+@pytest.mark.parametrize(
+    "left", [f"touch {STATE}/s.new", f"touch {STATE}/lease.note", "setsid sh -c 'watched=1; sleep 5; :' &"]
+)
+def test_what_a_dead_run_left_is_noticed(machine: Machine, left: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a file, a lease, a shell."""
+    monkeypatch.setattr(census, "ENDS_S", 0.0)
+    machine.run(left)
+    with pytest.raises(AssertionError):
+        census.assert_nothing_left(machine)
+    machine.run(f"find {STATE} -name '*.new' -delete -o -name lease.note -delete")
+
+
+def test_what_is_exposed_is_noticed(machine: Machine) -> None:
+    """A text that was on a command line, in a file that only root can read, and in the journal."""
+    with watched(machine, SECRET) as seen:
+        machine.run(f"echo {SECRET} >/root/note; chmod 600 /root/note; echo {SECRET} | systemd-cat; journalctl --sync")
+        assert exposed(machine, SECRET) == ["/root/note", "the journal"]
+    assert any(SECRET in line for line in seen)
+
+
+def test_a_machine_whose_controller_was_cut_off_is_free_again(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """sshd would hold the connection, and with it the lease, for hours after the cut."""
+    monkeypatch.setattr(link, "DEAD_AFTER_S", 2)
+    monkeypatch.setattr(link, "KEEP_ALIVE_S", 1)
+    monkeypatch.setattr(link, "CONNECT_S", 2.0)
+    monkeypatch.setattr(base, "ALIVE_EVERY_S", 0.5)
+    ada, bob = (SshConnector(name, machine.ssh()) for name in ("ada", "bob"))
+    said: list[str] = []
+    with Leases(SystemClock(), silent_s=4).hold(ada, "/run/state", ADA, said.append):
+        with cut_off(machine.address), pytest.raises(ConnectorError):
+            ada.run("sleep 60", deadline_s=60)
+        with Leases(SystemClock(), lease_wait_s=10).hold(bob, "/run/state", BOB, said.append):
+            assert "took over the lease of a run that died: ada@desk" in said[0]
+    ada.close()
+    bob.close()
