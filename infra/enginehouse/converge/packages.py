@@ -36,7 +36,7 @@ def missing(part: HostPart, facts: Facts) -> tuple[str, ...]:
 def install(part: HostPart, facts: Facts) -> Sh | None:
     """What brings all that is missing, or finishes a run that was cut off while it did; None without either."""
     absent = missing(part, facts)
-    if not absent and "installing" not in facts.texts:
+    if not absent and not unfinished(facts):
         return None
     wanted = dict(sorted((PACKAGES[name], part.tools[name]) for name in absent))
     names = ", ".join(wanted)
@@ -46,9 +46,14 @@ def install(part: HostPart, facts: Facts) -> Sh | None:
     return Sh(title=what, script=scripts.install_packages(mark, words), deadline_s=INSTALL_S)
 
 
+def unfinished(facts: Facts) -> bool:
+    """Whether an installation was cut off."""
+    return "installing" in facts.texts
+
+
 def finish(part: HostPart, facts: Facts) -> Iterator[Sh]:
     """What finishes an installation that was cut off: nobody may come who needs what was being installed."""
-    if "installing" in facts.texts:
+    if unfinished(facts):
         mark = Places.of(part, facts.state).installing
         script = scripts.install_packages(mark, ())
         yield Sh(title="finishing an installation of packages", script=script, deadline_s=INSTALL_S)

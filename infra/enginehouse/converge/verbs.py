@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from enginehouse.connectors.base import Connector
-from enginehouse.converge import certificates, scripts
+from enginehouse.converge import certificates, packages, scripts
 from enginehouse.converge.claims import make_claim
 from enginehouse.converge.context import Context
 from enginehouse.converge.execute import execute
@@ -200,7 +200,7 @@ def destroy(part: Part, context: Context, *, machine_id: str | None = None) -> t
     """
     connector = context.connectors.connect(part)
     facts = look(part, connector, machine_id, context.claim)
-    if not is_there(part, facts):
+    if not is_there(part, facts) and not packages.unfinished(facts):
         return ()
     check_frozen(part, facts)
     kind, places = kind_of(part), Places.of(part, facts.state)

@@ -26,6 +26,7 @@ SYSTEMD_RUN = """\
 here=$(dirname "$0")
 echo run >>"$here/asked"
 printf '%s\\0' "$@" >"$here/run"
+if [ -e "$here/told" ]; then kill -TERM "$PPID"; until [ -e "$here/stopped" ]; do sleep 0.05; done; fi
 [ ! -e "$here/says" ] || cp "$here/says" "$here/$(cat "$here/unit").ended"
 exit 1
 """
@@ -33,6 +34,7 @@ SYSTEMCTL = """\
 #!/bin/sh
 here=$(dirname "$0")
 echo "$1" >>"$here/asked"
+[ ! -s "$here/run" ] || : >"$here/stopped"
 """
 
 
@@ -48,8 +50,9 @@ class Started:
         env: Mapping[str, str] | None = None,
         says: str = "exited 0 ",
         limit_mib: int | None = None,
+        told: bool = False,
     ) -> None:
-        """`says`: what the unit leaves when the engine has ended."""
+        """`says`: what the unit leaves when the engine has ended. `told`: the script is told to end once it runs."""
         state = folder / "state"
         (state / REPLICA.stack).mkdir(parents=True)
         self.weights = Path(weights or f"{state}/weights/0123456789abcdef/m.gguf")
@@ -60,6 +63,8 @@ class Started:
         for name, content in {"systemd-run": SYSTEMD_RUN, "systemctl": SYSTEMCTL}.items():
             (folder / name).write_text(content)
             (folder / name).chmod(0o755)
+        if told:
+            (folder / "told").touch()
         unit = engine_unit.name(REPLICA.stack, REPLICA.name, Side.A, str(state))
         for name, content in {"says": f"{says}\n", "unit": unit, "asked": "", "run": ""}.items():
             (folder / name).write_text(content)
@@ -161,6 +166,13 @@ def test_it_ends_as_the_engine_ended(tmp_path: Path, says: str, ending: int) -> 
     started = Started(tmp_path, says=says)
     assert started.done.returncode == ending
     assert started.asked == ["stop", "run", "stop"]
+    assert not list(tmp_path.glob("*.ended"))
+
+
+def test_it_ends_the_engine_when_it_is_told_to(tmp_path: Path) -> None:
+    """And takes away what the unit leaves."""
+    started = Started(tmp_path, says="killed TERM ", told=True)
+    assert (started.done.returncode, started.asked[:3]) == (0, ["stop", "run", "stop"])
     assert not list(tmp_path.glob("*.ended"))
 
 

@@ -123,6 +123,19 @@ def test_destroying_what_is_not_there_does_nothing(machine: FakeConnector, conte
     assert (len(machine.calls), machine.held) == (1, [])
 
 
+def test_a_destroy_after_a_first_run_that_was_cut_off_finishes_its_installation(
+    machine: FakeConnector, context: Context
+) -> None:
+    """Nothing of the stack is there but what the package manager was at."""
+    bare = {name: SETTLED[name] for name in ("state", "machine", "memory_mib")}
+    machine.on("find_state", answer({**bare, "installing": "haproxy.service\n"}))
+    machine.on("set -eu", "")
+    machine.on("exec 9<>lease\n", "taken \n")
+    destroy(PLANS[1024].hosts[0], context)
+    (call,) = (call for call in machine.calls if "\ninstall_packages /s/host/installing" in call.script)
+    assert "dpkg --configure -a" in call.script
+
+
 def step(name: str) -> Sh:
     return Sh(title=name, script=f"echo {name}\n")
 

@@ -218,4 +218,7 @@ def test_the_real_engine_runs_so_from_its_release(up: UnitWorld) -> None:
 def test_destroy_leaves_no_unit(up: UnitWorld) -> None:
     up.down()
     assert up.units() == []
+    assert not up.bare.holds(
+        "ls /run/enginehouse-* || systemctl list-units --failed --no-legend 'enginehouse-*' | grep ."
+    )
     assert not up.bare.holds("grep -lsza ^ENGINEHOUSE_PROGRAM= /proc/[0-9]*/environ | grep .")
