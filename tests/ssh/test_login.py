@@ -18,6 +18,7 @@ import pytest
 
 from enginehouse.connectors.ssh import SshConnector
 from enginehouse.connectors.ssh import link as links
+from enginehouse.connectors.ssh.known_hosts import HostKey
 from enginehouse.connectors.ssh.settings import CONFIG_VARIABLE
 from enginehouse.errors import ConnectorError, explain
 from enginehouse.planner.parts import Become, HostKeys, Ssh
@@ -79,7 +80,7 @@ def test_names_are_hidden_where_openssh_would_hide_them(stranger: Client, server
     assert subprocess.run(find, check=False, capture_output=True).returncode == 0
 
 
-@pytest.mark.parametrize("mode", HostKeys)
+@pytest.mark.parametrize("mode", [HostKeys.VERIFY, HostKeys.ACCEPT_NEW])
 def test_a_changed_host_key_is_always_refused(stranger: Client, server: Server, mode: HostKeys) -> None:
     """The line that says otherwise is named, and what to put in its place."""
     make_key(stranger.folder / "other")
@@ -130,6 +131,54 @@ def test_the_kind_of_host_key_that_is_known_is_asked_for(stranger: Client, serve
         kind, text, *_ = (place / "rsa.pub").read_text().split()
         stranger.known_hosts.write_text(f"[127.0.0.1]:{two.port} {kind} {text}\n")
         assert outcome(two.ssh()) == "in\n"
+
+
+@pytest.mark.parametrize("form", ["key", "fingerprint", "one of two"])
+def test_a_pinned_host_key_is_believed_whatever_the_files_say(stranger: Client, server: Server, form: str) -> None:
+    """The files know another key under that name, and are not written either."""
+    kind, text = server.host_key
+    make_key(stranger.folder / "other")
+    other = " ".join((stranger.folder / "other.pub").read_text().split()[:2])
+    stranger.known_hosts.write_text(f"[127.0.0.1]:{server.port} {other}\n")
+    key = HostKey(type=kind, text=text)
+    pinned = {"key": (key.written,), "fingerprint": (key.fingerprint,), "one of two": (other, key.written)}[form]
+    assert outcome(server.ssh(host_keys=HostKeys.PINNED, pinned=pinned)) == "in\n"
+    assert stranger.known_hosts.read_text() == f"[127.0.0.1]:{server.port} {other}\n"
+
+
+def test_a_host_key_that_is_not_the_pinned_one_is_refused_with_the_line_to_write(
+    client: Client, server: Server
+) -> None:
+    """Although known_hosts has it. With that line it is believed."""
+    make_key(client.folder / "pinned")
+    other = " ".join((client.folder / "pinned.pub").read_text().split()[:2])
+    said = outcome(server.ssh(host_keys=HostKeys.PINNED, pinned=(other,)))
+    assert (
+        f"the host key of 127.0.0.1 port {server.port} is not the one that the stack file has: it is ssh-ed25519"
+        in said
+    )
+    assert said.endswith(f"write for this host: `host_key: {' '.join(server.host_key)}`")
+    assert "is not the one" in outcome(server.ssh(host_keys=HostKeys.PINNED))
+
+
+def test_the_kind_of_host_key_that_is_pinned_is_asked_for(stranger: Client, server: Server, place: Path) -> None:
+    """A server with several keys is known by any one of them."""
+    subprocess.run(("ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", f"{place}/pinned-rsa"), check=True)
+    with sshd(place / "two-pinned", more=[f"HostKey {place}/pinned-rsa"]) as two:
+        two.admit(Path(f"{stranger.key}.pub"))
+        pinned = " ".join((place / "pinned-rsa.pub").read_text().split()[:2])
+        assert outcome(two.ssh(host_keys=HostKeys.PINNED, pinned=(pinned,))) == "in\n"
+
+
+def test_a_jump_host_is_looked_up_where_keys_are_known(stranger: Client, server: Server, place: Path) -> None:
+    """The pinned key is that of the stack's machine alone."""
+    with sshd(place / "bastion-of-pinned") as bastion:
+        bastion.admit(Path(f"{stranger.key}.pub"))
+        jump = f"{server.ssh().user}@127.0.0.1:{bastion.port}"
+        ssh = server.ssh(jump=jump, host_keys=HostKeys.PINNED, pinned=(" ".join(server.host_key),))
+        assert "box: jump host 127.0.0.1: the host key of" in outcome(ssh)
+        stranger.known_hosts.write_text(bastion.known_line + "\n")
+        assert outcome(ssh) == "in\n"
 
 
 # Keys of people

@@ -57,10 +57,11 @@ class Become(StrEnum):
 
 
 class HostKeys(StrEnum):
-    """What is done about a host key that is not known yet."""
+    """Which host keys are believed."""
 
     VERIFY = "verify"
     ACCEPT_NEW = "accept-new"
+    PINNED = "pinned"
 
 
 class Runtime(StrEnum):
@@ -93,6 +94,8 @@ class Ssh:
     host_keys: HostKeys = HostKeys.VERIFY
     private_address: str | None = None
     """Where the machines of the stack reach each other, if the stack says so."""
+    pinned: tuple[str, ...] | None = None
+    """With `pinned`: the only keys that are believed, each `TYPE BASE64` or its fingerprint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ from enginehouse.planner.parts import (
 from enginehouse.planner.tls import chain_of, listens_on, named_on, seal_of, tls_of, url_of
 from enginehouse.render.symbols import literal
 from enginehouse.spec.container import Container as WrittenContainer
+from enginehouse.spec.host_keys import plain_key
 from enginehouse.spec.hosts import Host, every_host, hosts_of
 from enginehouse.spec.lock import Lock
 from enginehouse.spec.model import Binary, Deployment, Model, Spec
@@ -144,6 +145,7 @@ def _connection(spec: Spec, host: Host) -> Connection:
             jump=ssh.jump,
             become=ssh.become,
             host_keys=ssh.host_keys,
+            pinned=tuple(map(plain_key, host.ssh.host_keys)) or None,
         ),
     )
 

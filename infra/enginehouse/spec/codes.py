@@ -58,6 +58,7 @@ class Code(StrEnum):
     SAME_MACHINE_TWICE = "same-machine-twice"
     BAD_RANGE = "bad-range"
     DUPLICATE_HOST = "duplicate-host"
+    BAD_HOST_KEY = "bad-host-key"
     NO_SUCH_HOST = "no-such-host"
     SEVERAL_HOSTS = "several-hosts"
     OTHER_MACHINE = "other-machine"

@@ -44,12 +44,25 @@ class SshHost:
         minimum=1,
         maximum=65535,
     )
+    host_key: str | tuple[str, ...] | None = key(
+        "With `host_keys: pinned`: its host key as in `/etc/ssh/ssh_host_ed25519_key.pub`, or the fingerprint of it; "
+        "several while it is exchanged.",
+        example="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMqXgRLKG73K+sIxs5oj3E2nhu/4FHxOcrmAd4Wv7ki7",
+        default=None,
+        minItems=1,
+        maxItems=8,
+    )
     labels: Mapping[str, str] = key(
         "Words of yours by which `variants` choose hosts.",
         example={"zone": "a"},
         default_factory=dict,
         propertyNames={"pattern": NAME_PATTERN},
     )
+
+    @property
+    def host_keys(self) -> tuple[str, ...]:
+        """Those of the file, as they stand there."""
+        return (self.host_key,) if isinstance(self.host_key, str) else self.host_key or ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +105,8 @@ class Ssh:
     )
     host_keys: HostKeys = key(
         "`verify`: only machines whose host key is in known_hosts. `accept-new`: the first key of a machine is "
-        "believed and written down; a changed one never is.",
+        "believed and written down; a changed one never is. `pinned`: only the `host_key` that each host has in this "
+        "file, and known_hosts is not asked.",
         example="verify",
         default=HostKeys.VERIFY,
     )

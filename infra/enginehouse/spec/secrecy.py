@@ -18,9 +18,14 @@ _LONG = 20
 _WORD_ENDS = re.compile(r"[-_.]")
 
 
+def looks_private(text: str) -> bool:
+    """Whether this is a private key."""
+    return _PRIVATE_KEY in text
+
+
 def looks_secret(text: str) -> bool:
     """Whether this is rather a key than the name of one."""
-    if _PRIVATE_KEY in text:
+    if looks_private(text):
         return True
     words = _WORD_ENDS.split(text)
     has_digits = sum(char.isdigit() for char in text) >= 3

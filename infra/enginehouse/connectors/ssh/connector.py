@@ -21,7 +21,7 @@ from enginehouse.connectors.ssh.relay import READ_BYTES, as_socket
 from enginehouse.connectors.ssh.session import BROKE_OFF, Session, after
 from enginehouse.connectors.ssh.settings import route
 from enginehouse.errors import Cancelled, CommandFailed, DeadlineExceeded, EnginehouseError, NotForwarded, Unreachable
-from enginehouse.planner.parts import Become, HostKeys, Ssh
+from enginehouse.planner.parts import Become, Ssh
 
 CLOSING_POLL_S = 0.02
 """Between two looks whether the threads that run something have ended it."""
@@ -146,8 +146,7 @@ class SshConnector:
         self._links.close()
 
     def _connect(self) -> Link:
-        accept_new = self._ssh.host_keys is HostKeys.ACCEPT_NEW
-        return connect(self._host, route(self._host, self._ssh), accept_new=accept_new)
+        return connect(self._host, route(self._host, self._ssh))
 
     def _session(
         self,

@@ -30,6 +30,11 @@ class HostKey:
     text: str
 
     @property
+    def written(self) -> str:
+        """As in a file of public keys, without a comment."""
+        return f"{self.type} {self.text}"
+
+    @property
     def fingerprint(self) -> str:
         """As OpenSSH prints it."""
         digest = hashlib.sha256(base64.b64decode(self.text)).digest()
@@ -78,7 +83,7 @@ def verdict(found: Iterable[Entry], key: HostKey) -> Verdict:
 
 def line_of(name: str, key: HostKey) -> str:
     """The line that makes `key` known."""
-    return f"{name} {key.type} {key.text}"
+    return f"{name} {key.written}"
 
 
 def hashed(name: str, salt: bytes) -> str:

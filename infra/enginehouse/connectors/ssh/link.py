@@ -56,19 +56,15 @@ class Link:
             transport.close()
 
 
-def connect(host: str, route: tuple[Hop, ...], *, accept_new: bool) -> Link:
-    """Connect and log in along `route`. Raises `Unreachable` with one sentence, `DeadlineExceeded` for silence.
-
-    `accept_new`: a host key that is not known yet is believed, of the last machine only.
-    """
+def connect(host: str, route: tuple[Hop, ...]) -> Link:
+    """Connect and log in along `route`. Raises `Unreachable` with one sentence, `DeadlineExceeded` for silence."""
     transports: list[paramiko.Transport] = []
     try:
         for number, hop in enumerate(route):
-            last = number == len(route) - 1
-            who = host if last else f"{host}: jump host {hop.hostname}"
+            who = host if number == len(route) - 1 else f"{host}: jump host {hop.hostname}"
             with _sentences(who, hop):
                 connection = _through(transports[-1], who, hop) if transports else _direct(hop)
-                transports.append(_shake_hands(who, hop, connection, accept_new=accept_new and last))
+                transports.append(_shake_hands(who, hop, connection))
                 auth.authenticate(who, transports[-1], hop)
     except BaseException:
         for transport in reversed(transports):
@@ -92,16 +88,14 @@ def _through(jump: paramiko.Transport, who: str, hop: Hop) -> paramiko.Channel:
         raise Unreachable(f"{who}: the jump host can't reach {hop} ({error.text})") from None
 
 
-def _shake_hands(
-    who: str, hop: Hop, connection: socket.socket | paramiko.Channel, *, accept_new: bool
-) -> paramiko.Transport:
+def _shake_hands(who: str, hop: Hop, connection: socket.socket | paramiko.Channel) -> paramiko.Transport:
     """Agree on a cipher, and check the machine's key before anything about us is said."""
     transport = paramiko.Transport(connection)
     try:
         transport.auth_timeout = transport.channel_timeout = CONNECT_S
         transport.banner_timeout = 2 * CONNECT_S  # so that silence is ours to name
         options = transport.get_security_options()
-        known = {entry.key.type for entry in trust.known_entries(hop) if not entry.revoked}
+        known = trust.known_kinds(hop)
         # The kind of key we know is asked for first; of another kind a server would only seem to be a new machine.
         options.key_types = sorted(options.key_types, key=lambda kind: not known & {kind, _family(kind)})
         transport.start_client(timeout=CONNECT_S)
@@ -109,7 +103,7 @@ def _shake_hands(
             raise TimeoutError
         key = transport.get_remote_server_key()
         text = base64.b64encode(key.asbytes()).decode()
-        trust.check(who, hop, HostKey(type=key.get_name(), text=text), accept_new=accept_new)
+        trust.check(who, hop, HostKey(type=key.get_name(), text=text))
         transport.set_keepalive(KEEP_ALIVE_S)
     except BaseException:
         transport.close()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from enginehouse.errors import Unreachable
-from enginehouse.planner.parts import Ssh
+from enginehouse.planner.parts import HostKeys, Ssh
 
 CONFIG_VARIABLE = "ENGINEHOUSE_SSH_CONFIG"
 """Names a file that is read instead of `~/.ssh/config` and `/etc/ssh/ssh_config`."""
@@ -44,6 +44,10 @@ class Hop:
     revoked: str | None = None
     """A file of keys that must not be believed."""
     proxy_command: str | None = None
+    accept_new: bool = False
+    """Whether a first key is believed and written down."""
+    pinned: tuple[str, ...] | None = None
+    """The only keys that are believed, whatever files say."""
 
     def __str__(self) -> str:
         return self.hostname if self.port == DEFAULT_PORT else f"{self.hostname} port {self.port}"
@@ -52,6 +56,9 @@ class Hop:
 def route(host: str, ssh: Ssh) -> tuple[Hop, ...]:
     """Every machine on the way to `ssh`, in order. Raises `Unreachable` if OpenSSH can't be asked or the way is odd."""
     last = _ask(host, ssh.address, _options(user=ssh.user, port=ssh.port, jump=ssh.jump))
+    if ssh.host_keys is HostKeys.PINNED:
+        last = replace(last, pinned=ssh.pinned or ())
+    last = replace(last, accept_new=ssh.host_keys is HostKeys.ACCEPT_NEW)
     if ssh.key_file:
         file = at_home(ssh.key_file, Path.home())
         if not file.is_file():

@@ -25,20 +25,56 @@ def known_entries(hop: Hop) -> tuple[Entry, ...]:
     return found or (entries(files, plain) if hop.port != DEFAULT_PORT and hop.key_name != plain else ())
 
 
-def check(who: str, hop: Hop, key: HostKey, *, accept_new: bool) -> None:
-    """Raises `HostKeyRefused`, with what to do, unless the key is known. `accept_new`: a first key is written down."""
+def known_kinds(hop: Hop) -> frozenset[str]:
+    """The kinds of key that the machine is known by; none if that is a fingerprint, which has no kind."""
+    if hop.pinned is not None:
+        return frozenset(kind for kind, _, text in (key.partition(" ") for key in hop.pinned) if text)
+    return frozenset(entry.key.type for entry in known_entries(hop) if not entry.revoked)
+
+
+def check(who: str, hop: Hop, key: HostKey) -> None:
+    """Raises `HostKeyRefused`, with what to do, unless the key is believed."""
+    if hop.pinned is not None:
+        _check_pinned(who, hop, key, hop.pinned)
+    else:
+        _check_known(who, hop, key)
+
+
+def remember(file: Path, line: str) -> None:
+    """Append a line, on a line of its own even if the file's last one has no end; the folder is made if missing."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "r+b") as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        text = opened.read()
+        if line.encode() not in text.splitlines():
+            opened.write((b"\n" if text and not text.endswith(b"\n") else b"") + line.encode() + b"\n")
+
+
+def _check_pinned(who: str, hop: Hop, key: HostKey, pinned: tuple[str, ...]) -> None:
+    """No file of known keys is asked."""
+    if {key.written, key.fingerprint}.isdisjoint(pinned):
+        raise HostKeyRefused(
+            f"{who}: the host key of {hop} is not the one that the stack file has: it is {key.type} {key.fingerprint}; "
+            f"somebody may be in between. If it is right (compare it on the machine: "
+            f"`ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub`), write for this host: `host_key: {key.written}`"
+        )
+
+
+def _check_known(who: str, hop: Hop, key: HostKey) -> None:
+    """With `accept_new` a first key is written down."""
     found = verdict(known_entries(hop), key)
     if found.trust is Trust.KNOWN:
         return
     said = f"{key.type} {key.fingerprint}"
     line = line_of(hop.key_name, key)
     if found.trust is Trust.UNKNOWN:
-        if accept_new and hop.new_hosts is None:
+        if hop.accept_new and hop.new_hosts is None:
             raise HostKeyRefused(
                 f"{who}: the host key of {hop} is not known ({said}), and there is no file to write it to: "
                 "`host_keys: accept-new` needs a UserKnownHostsFile in OpenSSH's configuration"
             )
-        if accept_new and hop.new_hosts:
+        if hop.accept_new and hop.new_hosts:
             hidden = line_of(hashed(hop.key_name, os.urandom(20)), key) if hop.hash_names else line
             try:
                 remember(hop.new_hosts, hidden)
@@ -61,17 +97,6 @@ def check(who: str, hop: Hop, key: HostKey, *, accept_new: bool) -> None:
         f"{found.entry.key.type} {found.entry.key.fingerprint}; somebody may be in between. If the machine was set up "
         f"anew, replace that line by: {line}"
     )
-
-
-def remember(file: Path, line: str) -> None:
-    """Append a line, on a line of its own even if the file's last one has no end; the folder is made if missing."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "r+b") as opened:
-        fcntl.flock(opened, fcntl.LOCK_EX)
-        text = opened.read()
-        if line.encode() not in text.splitlines():
-            opened.write((b"\n" if text and not text.endswith(b"\n") else b"") + line.encode() + b"\n")
 
 
 def _texts(paths: tuple[Path, ...]) -> Mapping[str, str]:
