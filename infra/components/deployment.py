@@ -31,13 +31,13 @@ class Deployment(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _weights(self, part: WeightsPart) -> Weights:
-        host = self._machines[part.host].host
-        return Weights(part, pulumi.ResourceOptions(parent=self, depends_on=[host]), **host.stands_on)
+        machine = self._machines[part.host]
+        return Weights(part, pulumi.ResourceOptions(parent=self, depends_on=[machine.host]), **machine.stands_on)
 
     def _replica(self, part: ReplicaPart, files: list[Weights]) -> Replica:
-        host = self._machines[part.host].host
-        needed = {name: self._secrets[name] for name in part.secrets()}
-        more = {**host.stands_on, **({"secrets": needed} if needed else {})}
+        machine = self._machines[part.host]
+        needed = {**machine.passwords, **{name: self._secrets[name] for name in part.secrets()}}
+        more = {**machine.stands_on, **({"secrets": needed} if needed else {})}
         return Replica(part, pulumi.ResourceOptions(parent=self, depends_on=files), **more)
 
 

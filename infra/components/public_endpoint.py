@@ -24,7 +24,7 @@ class PublicEndpoint(pulumi.ComponentResource):
     ) -> None:
         super().__init__("enginehouse:index:PublicEndpoint", endpoint.name)
         replicas = tuple(replicas)
-        common = {**machine.host.stands_on, "secrets": secrets}
+        common = {**machine.stands_on, "secrets": {**secrets, **machine.passwords}}
         gateway_options = pulumi.ResourceOptions(parent=self, depends_on=[machine.host, *replicas])
         self.gateway = Gateway(gateway, gateway_options, **common)
         generations = {part.part_name: part.generation for part in (*replicas, self.gateway)}

@@ -16,7 +16,7 @@ from enginehouse.spec.names import program_name, weights_name
 
 def deploy(plan: Plan, secrets: Mapping[str, pulumi.Output[str]]) -> dict[str, pulumi.Input[Any]]:
     """Declare everything the plan holds; the stack's outputs."""
-    machines = {part.name: Machine(part, needs_of(plan, part.host)) for part in plan.hosts}
+    machines = {part.name: Machine(part, needs_of(plan, part.host), secrets) for part in plan.hosts}
     deployments = [
         Deployment(name, _weights_of(name, plan), _replicas_of(name, plan), machines, secrets)
         for name in dict.fromkeys(replica.deployment for replica in plan.replicas)

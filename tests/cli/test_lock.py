@@ -107,7 +107,7 @@ def test_a_machine_that_does_not_answer_is_an_error_that_names_the_way_out(
     def lost(host: str, connection: Connection) -> Connector:
         raise Unreachable(f"{host}: no route")
 
-    monkeypatch.setattr(Connectors, "connect", lambda self, part: lost(part.host, part.connection))
+    monkeypatch.setattr(Connectors, "connect", lambda self, part, _: lost(part.host, part.connection))
     code, out, err = call("lock", "demo")
     assert (code, out) == (ExitCode.FAILED, "")
     assert "`--offline`" in err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import itertools
 import os
 import shutil
 import socket
@@ -11,27 +12,29 @@ import stat
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from enginehouse.connectors.ssh import SshConnector
 from enginehouse.connectors.ssh import link as links
+from enginehouse.connectors.ssh import sudo as sudo_of_ssh
 from enginehouse.connectors.ssh.known_hosts import HostKey
 from enginehouse.connectors.ssh.settings import CONFIG_VARIABLE
 from enginehouse.errors import ConnectorError, explain
 from enginehouse.planner.parts import Become, HostKeys, Ssh
+from enginehouse.render.symbols import Secret
 from tests.ssh.server import Client, Server, make_key, sshd
 
 SOON_S = 20.0
 
 
-def outcome(ssh: Ssh, script: str = "echo in") -> str:
+def outcome(ssh: Ssh, script: str = "echo in", *, password: Secret | None = None, stdin: Sequence[bytes] = ()) -> str:
     """What a script printed, or all that is told about why it did not run."""
-    connector = SshConnector("box", ssh)
+    connector = SshConnector("box", ssh, password)
     try:
-        return connector.run(script, deadline_s=SOON_S).stdout
+        return connector.run(script, stdin=stdin, deadline_s=SOON_S).stdout
     except ConnectorError as error:
         return "\n".join(explain(error))
     finally:
@@ -366,6 +369,86 @@ def test_everything_is_done_through_sudo(client: Client, place: Path, sudo: Path
         assert "NOPASSWD" in said
 
 
+PASSWORD = Secret("c0ffee 'of $(the) \"house\\ ")
+ASKING = """\
+[ "$1 $2" = "-S -p" ] || exit 9
+echo "We trust you have received the usual lecture." >&2
+printf %s "$3" >&2
+IFS= read -r password
+if [ "$password" != "$(cat "${0%/*}/password")" ]; then
+    printf 'Sorry, try again.\\n%s' "$3" >&2
+    cat >"${0%/*}/tries"
+    echo end >>"${0%/*}/tries"
+    exit 1
+fi
+shift 3
+exec "$@"
+"""
+
+
+@pytest.fixture
+def asking(client: Client, place: Path, sudo: Path) -> Iterator[Ssh]:
+    """A machine whose sudo asks for a password, and writes down what follows a wrong one.
+
+    It stands in for the real one, which asks nobody who is root; tests/hosts has that. It does not prove that the real
+    one reads no more than a line, and asks by the words it is given.
+    """
+    write_program(sudo / "sudo", ASKING)
+    (sudo / "password").write_text(PASSWORD.reveal())
+    (sudo / "tries").unlink(missing_ok=True)
+    numbers = itertools.count()
+    folder = next(path for n in numbers if not (path := place / f"asking-{n}").exists())
+    with sshd(folder, environment=[f"PATH={sudo}:{os.environ['PATH']}"]) as server:
+        server.admit(Path(f"{client.key}.pub"))
+        client.known_hosts.write_text(f"{client.known_hosts.read_text()}{server.known_line}\n")
+        yield server.ssh(become=Become.SUDO, sudo_password="ops-sudo")
+
+
+def test_sudo_is_given_its_password_and_the_script_its_own_stdin(asking: Ssh) -> None:
+    """Not a byte of one gets into the other."""
+    assert outcome(asking, "cat", password=PASSWORD, stdin=[b"first\n", b"second"]) == "first\nsecond"
+
+
+def test_sudo_that_asks_for_nothing_gets_no_password(asking: Ssh, sudo: Path) -> None:
+    """It was told not to ask, or remembers: the password is not sent, and so is no part of the script's stdin."""
+    write_program(sudo / "sudo", 'shift 3; exec "$@"')
+    assert outcome(asking, "cat", password=PASSWORD, stdin=[b"first"]) == "first"
+
+
+def test_a_wrong_password_is_one_sentence_and_one_try(asking: Ssh, sudo: Path) -> None:
+    """Nothing of the script is taken for a second try."""
+    said = outcome(asking, "echo script", password=Secret("c0ffee-wrong"))
+    assert said.startswith("box: sudo does not take the password that the secret 'ops-sudo' has; `become: sudo` needs")
+    assert "c0ffee" not in said
+    assert read_until_end(sudo / "tries") == "end\n"
+
+
+@pytest.mark.parametrize("wrong", ["", "\n", "two\nlines"])
+def test_what_can_be_no_password_is_refused_before_it_is_sent(asking: Ssh, sudo: Path, wrong: str) -> None:
+    """A second line would be read as the script."""
+    write_program(sudo / "sudo", 'printf %s "$3" >&2; cd "${0%/*}"; cat >tries; echo end >>tries')
+    assert "is no password: it is empty or has several lines" in outcome(asking, password=Secret(wrong))
+    assert read_until_end(sudo / "tries") == "end\n"
+
+
+def test_who_may_not_use_sudo_is_told_in_its_words(asking: Ssh, sudo: Path) -> None:
+    """Its last line, and not the lecture."""
+    write_program(sudo / "sudo", f'{ASKING.rpartition("shift")[0]}echo "you are not in the sudoers file" >&2; exit 1')
+    said = outcome(asking, password=PASSWORD)
+    assert f'box: sudo did not let {asking.user} in: it said "you are not in the sudoers file"' in said
+
+
+def test_sudo_that_asks_for_something_else_is_not_waited_for(
+    asking: Ssh, sudo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a code of the day. It gets no password."""
+    monkeypatch.setattr(sudo_of_ssh, "LET_IN_S", 0.5)
+    write_program(sudo / "sudo", 'printf "Verification code: " >&2; cd "${0%/*}"; cat >tries; echo end >>tries')
+    said = outcome(asking, password=PASSWORD)
+    assert 'sudo asks for something else than a password: it said "Verification code:"' in said
+    assert read_until_end(sudo / "tries") == "end\n"
+
+
 def test_no_key_and_no_script_is_in_an_error_or_a_log(client: Client, server: Server) -> None:
     """What is sent is seen by nobody but the machine."""
     outcome(server.ssh(), "echo c0ffee-secret")
@@ -403,6 +486,15 @@ def web_server() -> Iterator[int]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_port
         server.shutdown()
+
+
+def read_until_end(path: Path) -> str:
+    """What is in a file, once its last line is there."""
+    until = time.monotonic() + SOON_S
+    while not path.exists() or not path.read_text().endswith("end\n"):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    return path.read_text()
 
 
 def write_program(path: Path, text: str) -> None:

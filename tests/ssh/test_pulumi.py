@@ -39,6 +39,19 @@ class SshProject(Project):
         return done.stdout
 
 
+PASSWORD = f"{POISON}-of-sudo"
+SUDO = f"""\
+#!/bin/sh
+[ "$1 $2" = "-S -p" ] || exit 9
+printf %s "$3" >&2
+IFS= read -r password
+[ "$password" = "{PASSWORD}" ] || exit 1
+shift 3
+exec "$@"
+"""
+"""Asks for a password, and changes nothing of who runs what. tests/hosts/test_sudo.py has the real one."""
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[SshProject]:
     with ssh_world() as world:
@@ -49,7 +62,11 @@ def project(tmp_path: Path) -> Iterator[SshProject]:
             project.root / "plugins" / "enginehouse",
         )
         shutil.copy(world.model, project.root / "stacks")
-        project.stack_file.write_text(world.yaml())
+        (world.tools / "sudo").write_text(SUDO)
+        (world.tools / "sudo").chmod(0o755)
+        project.run("config", "set", "--secret", "ops-sudo", PASSWORD)
+        password = '"become": {"sudo": {"password": {"secret": "ops-sudo"}}}'
+        project.stack_file.write_text(world.yaml().replace('"ssh": {', f'"ssh": {{{password}, ', 1))
         project.stack_file.with_suffix(".lock.yaml").write_text(lock_text(ports_of(world), STACK))
         yield project
         project.stop()
@@ -63,7 +80,10 @@ def ports_of(world: SshWorld) -> Lock:
 
 
 def test_from_up_to_an_endpoint_and_down_again(project: SshProject) -> None:
-    """What works on this machine works on another: up, look, drain, another way there, down."""
+    """What works on this machine works on another: up, look, drain, another way there, down.
+
+    Everything goes through sudo, whose password every part has from the state, and every verb from the configuration.
+    """
     world = project.world
     project.up()
     assert project.outputs()["url"] == f"http://127.0.0.1:{world.port}"
@@ -75,6 +95,9 @@ def test_from_up_to_an_endpoint_and_down_again(project: SshProject) -> None:
     project.enginehouse("drain", STACK, "chat-box-0", "--force", "--reason", "a test")
     assert "drained" in project.preview()
     project.enginehouse("undrain", STACK, "chat-box-0")
+
+    assert "chat-box-0" in project.enginehouse("logs", STACK)
+    assert POISON not in project.run("stack", "export")
 
     running = world.processes()
     world.client.config.write_text(f"Host elsewhere\n  HostName 127.0.0.1\n{world.client.config.read_text()}")

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from enginehouse.connectors.base import Connector
+from enginehouse.connectors.environment import how_to_give, variable
 from enginehouse.connectors.local import LocalConnector
-from enginehouse.errors import Cancelled
+from enginehouse.errors import Cancelled, Unreachable
 from enginehouse.planner.parts import Connection, ConnectionKind, Part
+from enginehouse.render.symbols import Secret
 
-Opener = Callable[[str, Connection], Connector]
-"""Makes a connector for a host of that name; it connects when it is first used."""
+Opener = Callable[..., Connector]
+"""Makes a connector for a host of that name and its connection, and with the password for sudo if that needs one; it
+connects when it is first used."""
+Passwords = Callable[[Part, str], Secret | None]
+"""The value of a secret of the part's stack, by name."""
 
 
-def _over_ssh(host: str, connection: Connection) -> Connector:
+def from_environment(_: Part, name: str) -> Secret | None:
+    """From this process's own environment."""
+    value = os.environ.get(variable(name))
+    return Secret(value) if value else None
+
+
+def _over_ssh(host: str, connection: Connection, password: Secret | None = None) -> Connector:
     from enginehouse.connectors.ssh import SshConnector  # takes 0.2 s to import, which a local stack need not wait for
 
     assert connection.ssh is not None, "the kind says that it is there"
-    return SshConnector(host, connection.ssh)
+    return SshConnector(host, connection.ssh, password)
 
 
 OPENERS: Mapping[ConnectionKind, Opener] = {
@@ -30,21 +43,41 @@ OPENERS: Mapping[ConnectionKind, Opener] = {
 class Connectors:
     """One connector per machine, made when first asked for and shared by all threads, until `close`."""
 
-    def __init__(self, openers: Mapping[ConnectionKind, Opener] = OPENERS) -> None:
+    def __init__(
+        self, openers: Mapping[ConnectionKind, Opener] = OPENERS, passwords: Passwords = from_environment
+    ) -> None:
+        """What `passwords` has comes before what the caller of `connect` has, whose state may be old."""
         self._openers = openers
+        self._passwords = passwords
         self._lock = threading.Lock()
-        self._open: dict[tuple[str, Connection], Connector] = {}
+        self._open: dict[tuple[object, ...], Connector] = {}
         self._closed = False
 
-    def connect(self, part: Part) -> Connector:
-        """The connector to the part's machine. Raises `Cancelled` after `close`: who is late must not begin anew."""
-        key = part.host, part.connection
+    def connect(self, part: Part, secrets: Mapping[str, Secret] = MappingProxyType({})) -> Connector:
+        """The connector to the part's machine.
+
+        Raises `Cancelled` after `close`: who is late must not begin anew. Raises `Unreachable` if sudo needs a password
+        that has no value.
+        """
+        key = part.host, part.connection, *self._password(part, secrets)
         with self._lock:
             if self._closed:
                 raise Cancelled(f"{part.host}: stopped")
             if key not in self._open:
                 self._open[key] = self._openers[part.connection.kind](*key)
             return self._open[key]
+
+    def _password(self, part: Part, secrets: Mapping[str, Secret]) -> tuple[Secret, ...]:
+        """What sudo is given, if anything: another password is another connector."""
+        name = part.connection.sudo_password
+        if name is None:
+            return ()
+        if password := self._passwords(part, name) or secrets.get(name):
+            return (password,)
+        raise Unreachable(
+            f"{part.host}: sudo needs a password, and the secret {name!r} has no value here; "
+            f"{how_to_give(part.stack, name)}"
+        )
 
     def close(self) -> None:
         """End whatever runs on any machine; idempotent."""

@@ -30,6 +30,16 @@ def script_environment(caller: Mapping[str, str]) -> dict[str, str]:
     return {**passed, "LC_ALL": "C", "PATH": path}
 
 
+def variable(name: str) -> str:
+    """The environment variable that may hold the secret."""
+    return SECRET_PREFIX + name.upper().replace("-", "_")
+
+
+def how_to_give(stack: str, name: str) -> str:
+    """The two ways to give a secret its value, in words."""
+    return f"set {variable(name)}, or run `pulumi config set --stack {stack} --secret {name}`"
+
+
 def cache_folder(caller: Mapping[str, str]) -> Path:
     """Where downloads and builds are kept: ${ENGINEHOUSE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/enginehouse}."""
     if cache := caller.get("ENGINEHOUSE_CACHE"):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from enginehouse.connectors import Connectors
+from enginehouse.connectors.base import Connector
 from enginehouse.converge.events import Listener, Notice, Progress
 from enginehouse.converge.gates import Gates
 from enginehouse.converge.lease import Leases
@@ -16,6 +17,7 @@ from enginehouse.converge.owner import Claim
 from enginehouse.converge.run import Clock, Run, SystemClock
 from enginehouse.errors import Cancelled
 from enginehouse.planner.needs import Needs
+from enginehouse.planner.parts import Part
 from enginehouse.render.symbols import Secret
 
 __all__ = ["Clock", "Context", "Run", "SystemClock"]
@@ -43,6 +45,10 @@ class Context:
     """Of a run that brings a host: what the stack will ask of the machine."""
     claim: Claim | None = None
     """Of a run that works for a Pulumi state; others claim nothing and are refused nothing."""
+
+    def connect(self, part: Part) -> Connector:
+        """The connector to the part's machine; sudo gets its password from the context's secrets."""
+        return self.connectors.connect(part, self.secrets)
 
     def progress(self, part: str, text: str) -> None:
         self.listen(Progress(part=part, text=text))

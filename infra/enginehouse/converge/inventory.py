@@ -14,7 +14,7 @@ INVENTORY_S = 90.0
 
 def take(part: Part, context: Context, files: Sequence[str] = ()) -> Inventory:
     """The machine that the part is on, and which of `files` (shell words) it has. Changes nothing, takes no lease."""
-    connector, clock = context.connectors.connect(part), context.clock
+    connector, clock = context.connect(part), context.clock
     asked_at = clock.now().timestamp()
     result = connector.run(question(files), deadline_s=INVENTORY_S).check(f"{connector.host}: looking at the machine")
     return read(result.stdout, asked_at=asked_at, answered_at=clock.now().timestamp())

@@ -18,7 +18,7 @@ from enginehouse.planner.parts import Part
 @contextmanager
 def leased(part: Part, context: Context) -> Iterator[tuple[Work, Facts]]:
     """The part's machine under the lease, as it is now. Raises `ConvergeFailed` if the part is not there."""
-    connector = context.connectors.connect(part)
+    connector = context.connect(part)
     facts = look(part, connector)
     if not is_there(part, facts):
         raise ConvergeFailed(f"{part.name} is not on {part.host}", reasons=("`pulumi up` brings it there",))

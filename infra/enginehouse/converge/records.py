@@ -28,7 +28,7 @@ def history(part: Part, context: Context) -> tuple[Manifest, ...]:
 
     A copy is written before the manifest. One that is newer than what stands is of a run that died between the two.
     """
-    connector = context.connectors.connect(part)
+    connector = context.connect(part)
     result = connector.run(history_of(part), deadline_s=READ_S).check(f"{part.host}: reading {part.name}'s history")
     texts = [text.partition("\t") for text in result.stdout.split("\0")]
     stands = next((from_json(text) for key, _, text in texts if key == "manifest"), None)
@@ -40,7 +40,7 @@ def history(part: Part, context: Context) -> tuple[Manifest, ...]:
 
 def events(host: HostPart, context: Context) -> tuple[Entry, ...]:
     """The journal of the host part's stack, oldest first; lines that can't be read are left out. One round trip."""
-    connector = context.connectors.connect(host)
+    connector = context.connect(host)
     result = connector.run(journal_of(host), deadline_s=READ_S).check(f"{host.host}: reading the journal")
     return tuple(parse(result.stdout))
 

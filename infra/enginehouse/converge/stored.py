@@ -34,7 +34,7 @@ class Stored:
 def stored(host: HostPart, context: Context) -> tuple[Stored, ...]:
     """What all stacks of the machine have brought there. One round trip."""
     script = reading(f"{render('host/stored.sh')}\nstored {STATE}")
-    result = context.connectors.connect(host).run(script, deadline_s=READ_S)
+    result = context.connect(host).run(script, deadline_s=READ_S)
     return tuple(_parsed(result.check(f"{host.host}: looking for weights").stdout))
 
 

@@ -89,7 +89,7 @@ def converge(
     forbids what is needed, `GateClosed` if another replica failed before this one's turn came or too few would be left,
     `ConvergeFailed` with reasons, and `Cancelled`.
     """
-    connector = context.connectors.connect(part)
+    connector = context.connect(part)
     try:
         facts = look(part, connector, machine_id, context.claim)
     except ConnectorError as error:
@@ -139,7 +139,7 @@ def converge(
 
 def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> Foresight:
     """What `converge` would do to `part` as the machine is now. Changes nothing, takes no lease."""
-    facts = look(part, context.connectors.connect(part), machine_id, context.claim)
+    facts = look(part, context.connect(part), machine_id, context.claim)
     stands = is_there(part, facts)
     try:
         with ready(part, context, facts):
@@ -156,7 +156,7 @@ def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> F
 
 def observe(part: Part, context: Context, *, machine_id: str | None = None) -> Observed | None:
     """Look at `part` without changing anything; None if the machine has none of it. Takes no lease."""
-    connector = context.connectors.connect(part)
+    connector = context.connect(part)
     facts = look(part, connector, machine_id, context.claim)
     note(part, facts, context)
     if facts.manifest is None:
@@ -187,7 +187,7 @@ def observe(part: Part, context: Context, *, machine_id: str | None = None) -> O
 
 def recorded(part: Part, context: Context) -> Manifest | None:
     """What the machine remembers of `part`, under its former name if it has not moved yet. Changes nothing."""
-    facts = look(part, context.connectors.connect(part))
+    facts = look(part, context.connect(part))
     if facts.damaged:
         raise ConvergeFailed(f"{part.name}: the manifest on the machine is damaged", reasons=(facts.damaged.reason,))
     return facts.manifest or facts.former
@@ -198,7 +198,7 @@ def destroy(part: Part, context: Context, *, machine_id: str | None = None) -> t
 
     Raises `Frozen` if a standing order forbids it.
     """
-    connector = context.connectors.connect(part)
+    connector = context.connect(part)
     facts = look(part, connector, machine_id, context.claim)
     if not is_there(part, facts) and not packages.unfinished(facts):
         return ()

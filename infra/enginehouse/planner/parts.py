@@ -91,6 +91,8 @@ class Ssh:
     """As it is written, so the same for everybody: `~/` is filled in where it is used."""
     jump: str | None = None
     become: Become | None = None
+    sudo_password: str | None = None
+    """The name of the secret; None if sudo asks for none."""
     host_keys: HostKeys = HostKeys.VERIFY
     private_address: str | None = None
     """Where the machines of the stack reach each other, if the stack says so."""
@@ -104,6 +106,11 @@ class Connection:
 
     kind: ConnectionKind
     ssh: Ssh | None = None
+
+    @property
+    def sudo_password(self) -> str | None:
+        """The name of the secret that sudo is given there."""
+        return self.ssh.sudo_password if self.ssh else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -391,8 +398,10 @@ class Plan:
         return tuple(sorted({key for gateway in self.gateways if gateway.tls and (key := gateway.tls.private_key)}))
 
     def passwords(self) -> tuple[str, ...]:
-        """Names of the secrets that registries of images ask for, sorted."""
-        return tuple(sorted({name for part in self.replicas for name in part.secrets()}))
+        """Names of the secrets that registries of images and sudo ask for, sorted."""
+        of_registries = {name for part in self.replicas for name in part.secrets()}
+        of_sudo = {name for host in self.hosts if (name := host.connection.sudo_password)}
+        return tuple(sorted(of_registries | of_sudo))
 
     def secrets(self) -> tuple[str, ...]:
         """Names of all secrets the plan mentions, sorted."""

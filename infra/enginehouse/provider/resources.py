@@ -283,17 +283,19 @@ def _failures(kind: str, inputs: Mapping[str, Any]) -> Iterator[Failure]:
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         yield Failure(property="", reason=f"these are not the inputs of a {kind}: {error}")
         return
-    known = inputs.get("secrets", {})
-    if isinstance(part, GatewayPart | EndpointPart):
-        yield from _secretless(part, known)
-    elif isinstance(part, ReplicaPart):
-        for name in part.secrets():
-            if name not in known:
-                reason = f"the secret {name!r} has no value"
-                yield Failure(property=path_text(("registry", "password")), reason=reason)
+    yield from _secretless(part, inputs.get("secrets", {}))
 
 
-def _secretless(part: GatewayPart | EndpointPart, known: Mapping[str, Any]) -> Iterator[Failure]:
+def _secretless(part: Part, known: Mapping[str, Any]) -> Iterator[Failure]:
+    passwords: list[tuple[tuple[str, ...], str | None]] = [
+        (("connection", "ssh", "sudo_password"), part.connection.sudo_password),
+        *((("registry", "password"), name) for name in (part.secrets() if isinstance(part, ReplicaPart) else ())),
+    ]
+    for path, name in passwords:
+        if name and name not in known:
+            yield Failure(property=path_text(path), reason=f"the secret {name!r} has no value")
+    if not isinstance(part, GatewayPart | EndpointPart):
+        return
     if isinstance(part, GatewayPart) and part.tls and part.tls.private_key and part.tls.private_key not in known:
         reason = f"the secret {part.tls.private_key!r} has no value"
         yield Failure(property=path_text(("tls", "private_key")), reason=reason)

@@ -74,13 +74,15 @@ def _given(kind: Any, data: Any) -> Any:
     choices = [choice for choice in typing.get_args(kind) if choice is not type(None)]
     if len(choices) == 1:
         return choices[0]
-    wanted = tuple if isinstance(data, list) else Mapping if isinstance(data, dict) else None
-    return next((choice for choice in choices if _is_a(choice, wanted)), kind)
+    return next((choice for choice in choices if _fits(choice, data)), kind)
 
 
-def _is_a(kind: Any, wanted: type | None) -> bool:
-    origin = typing.get_origin(kind)
-    return wanted is not None and isinstance(origin, type) and issubclass(origin, wanted)
+def _fits(kind: Any, data: Any) -> bool:
+    if isinstance(data, list):
+        return typing.get_origin(kind) is tuple
+    if isinstance(data, dict):
+        return is_dataclass(kind) or typing.get_origin(kind) is Mapping
+    return isinstance(data, str) and isinstance(kind, type) and issubclass(kind, Enum)
 
 
 @cache

@@ -20,6 +20,7 @@ from enginehouse.spec.fields import (
     USER_PATTERN,
     key,
 )
+from enginehouse.spec.secret_name import SecretName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,20 @@ class SshHost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sudo:
+    """sudo that asks for a password."""
+
+    password: SecretName = key("The password of the user who logs in.", example={"secret": "ops-sudo"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Becoming:
+    """How to get the rights of root, with what that needs."""
+
+    sudo: Sudo = key("Through sudo.", example={"password": {"secret": "ops-sudo"}})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ssh:
     """Machines reached over SSH. What is left out is taken from OpenSSH's own configuration (`~/.ssh/config`)."""
 
@@ -98,8 +113,9 @@ class Ssh:
     jump: str | None = key(
         "Jump hosts on the way, like OpenSSH's ProxyJump.", example="ops@bastion", default=None, pattern=JUMP_PATTERN
     )
-    become: Become | None = key(
-        "`sudo`: everything is done as root, through sudo without a password. Left out: as the user who logs in.",
+    become: Become | Becoming | None = key(
+        "`sudo`: everything is done as root, through sudo without a password; a mapping gives sudo one. Left out: as "
+        "the user who logs in.",
         example="sudo",
         default=None,
     )
@@ -110,6 +126,11 @@ class Ssh:
         example="verify",
         default=HostKeys.VERIFY,
     )
+
+    @property
+    def sudo_password(self) -> str | None:
+        """The name of the secret."""
+        return self.become.sudo.password.secret if isinstance(self.become, Becoming) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

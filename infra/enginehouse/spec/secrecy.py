@@ -39,8 +39,8 @@ def secret_value(path: KeyPath, what: str, hint: str) -> Problem:
 
 
 def misplaced_key(path: KeyPath) -> Problem:
-    """A key where the name of a secret belongs."""
-    kinds = {"private_key": ("a private key", "tls-key"), "password": ("a password", "registry")}
+    """A key, or a password, where the name of a secret belongs."""
+    kinds = {"private_key": ("a private key", "tls-key"), "password": ("a password", "{secret: my-password}")}
     what, name = next((kind for key, kind in kinds.items() if key in path), ("an API key", "key-demo"))
     hint = f"write a name such as `{name}` and keep the value in the secret of that name; the one here is known now"
     return secret_value(path, f"this looks like {what} itself, not like its name", hint)

@@ -146,7 +146,9 @@ def _no_branch(found: Violation, source: Source) -> Iterator[Problem]:
 
 
 def _is_other_type(found: Violation, path: KeyPath) -> bool:
-    return found.path == path and found.keyword in ("type", "const")
+    if found.path != path:
+        return False
+    return found.keyword in ("type", "const") or (found.keyword == "enum" and not isinstance(found.value, str))
 
 
 def _wrong(path: KeyPath, code: Code, summary: str, hint: str = "") -> Problem:

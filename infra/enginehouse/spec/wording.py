@@ -49,6 +49,8 @@ def expected(schema: Mapping[str, Any]) -> str:
     """What a schema allows."""
     if "anyOf" in schema:
         return " or ".join(expected(branch) for branch in schema["anyOf"])
+    if "$ref" in schema:
+        return _TYPES["object"]
     if "const" in schema:
         return f'"{schema["const"]}"'
     if "enum" in schema:

@@ -52,7 +52,7 @@ def doctor(stacks: Sequence[str], output: Format, progress: Callable[[str], None
     Raises `SpecError` if a stack can't be used.
     """
     plans = [(planned(stack), stack_file(stack).parent) for stack in stacks]
-    with ThreadPoolExecutor(AT_ONCE) as pool, looking("doctor", progress) as context:
+    with ThreadPoolExecutor(AT_ONCE) as pool, looking("doctor", progress, *stacks) as context:
         findings = (*_machine(), *(found for made, folder in plans for found in fitness(made, folder, context, pool)))
     code = ExitCode.OK if all(f.health.is_good() for f in findings) else ExitCode.DIFFERS
     if output is Format.JSON:

@@ -23,7 +23,7 @@ def events(stack: str, output: Format, *, forever: bool, show: Show, progress: C
     Code `FAILED` if a machine can't be asked; the others' are shown. Raises `SpecError` if the stack can't be used.
     """
     hosts = planned(stack).hosts
-    with ThreadPoolExecutor(AT_ONCE) as pool, looking("events", progress) as context:
+    with ThreadPoolExecutor(AT_ONCE) as pool, looking("events", progress, stack) as context:
         told, code = of_each(hosts, lambda host: events_on(host, context), progress, pool)
         found = sorted((entry for _, entries in told for entry in entries), key=lambda entry: entry.at)
         if forever:

@@ -23,7 +23,7 @@ def facts(stack: str, output: Format, progress: Callable[[str], None]) -> Answer
     """
     made = planned(stack)
     progress(f"{made.stack}: asking {', '.join(host.name for host in made.hosts)}")
-    with ThreadPoolExecutor(AT_ONCE) as pool, looking("facts", progress) as context:
+    with ThreadPoolExecutor(AT_ONCE) as pool, looking("facts", progress, stack) as context:
         machines = tuple(pool.map(lambda host: _ask(host, context), made.hosts))
     code = ExitCode.OK if all(machine.facts for machine in machines) else ExitCode.FAILED
     if output is Format.JSON:

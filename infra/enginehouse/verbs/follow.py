@@ -52,6 +52,6 @@ def _hear(source: Source, context: Context, turn: threading.Lock) -> None:
             source.hear(text)
 
     part = source.part
-    result = context.connectors.connect(part).run(source.script, deadline_s=FOREVER_S, on_line=line)
+    result = context.connect(part).run(source.script, deadline_s=FOREVER_S, on_line=line)
     said = result.stderr.splitlines() or ("it ended by itself",)
     raise CommandFailed(f"{part.host}: following {part.name}", result.returncode, said)

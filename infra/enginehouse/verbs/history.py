@@ -22,7 +22,7 @@ def history(stack: str, part: str | None, output: Format, progress: Callable[[st
     """
     made = planned(stack)
     parts = parts_named(made, part)
-    with ThreadPoolExecutor(AT_ONCE) as pool, looking("history", progress) as context:
+    with ThreadPoolExecutor(AT_ONCE) as pool, looking("history", progress, stack) as context:
         told, code = of_each(parts, lambda p: history_of(p, context), progress, pool)
     found = {p.name: manifests for p, manifests in told}
     if output is Format.JSON:

@@ -42,7 +42,7 @@ def lock(stack: str, *, offline: bool, check: bool, progress: Callable[[str], No
     Raises `SpecError` for a stack or a lock file that can't be used, `NotAsked` for a machine that does not answer.
     """
     found = valid_stack(stack)
-    held = Held() if offline else _ask(plan(found.spec, found.lock), progress)
+    held = Held() if offline else _ask(stack, plan(found.spec, found.lock), progress)
     wanted = allocate(found.spec, held.served, held.all, found.lock).lock()
     path, text = lock_path(found.path), lock_text(wanted, found.spec.name)
     if path.is_file() and path.read_text(encoding="utf-8") == text:
@@ -69,10 +69,10 @@ def held_ports(made: Plan, context: Context) -> Held:
     return Held(served=_lock(made.scope, hosts, served, {}), all=_lock(made.scope, hosts, replicas, gateways))
 
 
-def _ask(made: Plan, progress: Callable[[str], None]) -> Held:
+def _ask(stack: str, made: Plan, progress: Callable[[str], None]) -> Held:
     hosts = ", ".join(host.name for host in made.hosts)
     progress(f"{made.stack}: asking {hosts} which ports are in use")
-    with looking("lock", progress) as context:
+    with looking("lock", progress, stack) as context:
         return held_ports(made, context)
 
 

@@ -43,7 +43,7 @@ def logs(
     if hung:
         parts = _engines(parts, part)
     width = max(len(p.name) for p in parts) if len(parts) > 1 else 0
-    with ThreadPoolExecutor(AT_ONCE) as pool, looking("logs", progress) as context:
+    with ThreadPoolExecutor(AT_ONCE) as pool, looking("logs", progress, stack) as context:
         if forever:
             follow(_sources(parts, lines, notices, width, show), context)
         found, code = of_each(parts, lambda p: _last(p, lines, hung, notices, context), progress, pool)
@@ -79,7 +79,7 @@ def _last(part: Part, lines: int, hung: bool, notices: bool, context: Context) -
         script = before_hang(part, lines)
     else:
         script = last_lines(part, lines, notices=notices)
-    result = context.connectors.connect(part).run(script, deadline_s=READ_S)
+    result = context.connect(part).run(script, deadline_s=READ_S)
     return tuple(result.check(f"{part.host}: reading the log of {part.name}").stdout.splitlines())
 
 

@@ -27,7 +27,7 @@ def drain(stack: str, part: str, *, reason: str, wait: bool, force: bool, door: 
     replicas = replicas_named(made, part)
     if not force:
         _check_some_left(made, replicas)
-    with changing(door, progress) as context:
+    with changing(door, progress, stack) as context:
         one = partial(orders.drain, context=context, reason=reason, wait=wait, force=force)
         given, code = of_each(replicas, one, progress)
     return Answer(lines=tuple(row for r, order in given for row in drained_text(made.stack, r.name, order)), code=code)
@@ -36,7 +36,7 @@ def drain(stack: str, part: str, *, reason: str, wait: bool, force: bool, door: 
 def undrain(stack: str, part: str, *, progress: Progress) -> Answer:
     """Give the requests back to a replica, or to all of a deployment. Raises like `drain`."""
     made = planned(stack)
-    with changing("undrain", progress) as context:
+    with changing("undrain", progress, stack) as context:
         ended, code = of_each(replicas_named(made, part), partial(orders.undrain, context=context), progress)
     return Answer(lines=tuple(ended_text(r.name, "drained", order) for r, order in ended), code=code)
 
@@ -44,7 +44,7 @@ def undrain(stack: str, part: str, *, progress: Progress) -> Answer:
 def freeze(stack: str, *, reason: str, progress: Progress) -> Answer:
     """Keep everything of the stack as it is, on all its machines. Raises `SpecError` and what `orders.freeze` does."""
     made = planned(stack)
-    with ThreadPoolExecutor(AT_ONCE) as pool, changing("freeze", progress) as context:
+    with ThreadPoolExecutor(AT_ONCE) as pool, changing("freeze", progress, stack) as context:
         given, code = of_each(made.hosts, partial(orders.freeze, context=context, reason=reason), progress, pool)
     lines = tuple(row for host, order in given for row in frozen_text(made.stack, host.name, order))
     return Answer(lines=lines, code=code)
@@ -53,7 +53,7 @@ def freeze(stack: str, *, reason: str, progress: Progress) -> Answer:
 def unfreeze(stack: str, *, progress: Progress) -> Answer:
     """Let runs change the stack again. Raises `SpecError` and what `orders.unfreeze` does."""
     made = planned(stack)
-    with ThreadPoolExecutor(AT_ONCE) as pool, changing("unfreeze", progress) as context:
+    with ThreadPoolExecutor(AT_ONCE) as pool, changing("unfreeze", progress, stack) as context:
         ended, code = of_each(made.hosts, partial(orders.unfreeze, context=context), progress, pool)
     lines = tuple(ended_text(f"{made.stack} on {host.name}", "frozen", order) for host, order in ended)
     return Answer(lines=lines, code=code)

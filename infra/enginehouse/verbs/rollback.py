@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from enginehouse.connectors.environment import how_to_give
 from enginehouse.converge import Context, converge, foresee
 from enginehouse.converge.manifest import Manifest
 from enginehouse.converge.records import history
@@ -18,7 +19,7 @@ from enginehouse.report.rollback import Return, Returned, file_text, return_text
 from enginehouse.verbs import Answer, InvalidInput
 from enginehouse.verbs.machines import AT_ONCE, changing
 from enginehouse.verbs.plans import parts_named, planned
-from enginehouse.verbs.secrets import how_to_give, no_value, secret_values
+from enginehouse.verbs.secrets import no_value, secret_values
 from enginehouse.verbs.stacks import stack_file
 from enginehouse.verbs.undo import History, Way, proof_of, undo_newest, way_back
 
@@ -33,7 +34,7 @@ def rollback(stack: str, part: str | None, *, to: int | None, dry_run: bool, pro
     """
     made, file = planned(stack), stack_file(stack)
     parts = _chosen(made, part, to)
-    with changing("rollback", progress) as context:
+    with changing("rollback", progress, stack) as context:
         hosts = {p.host for p in parts}
         asked = [p for p in (*made.replicas, *made.gateways, *made.endpoints) if p.host in hosts]
         known = _histories(asked, context) if part else _all_histories(made, asked, context)

@@ -8,12 +8,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from enginehouse.connectors.environment import SECRET_PREFIX, script_environment
+from enginehouse.connectors.environment import how_to_give, script_environment, variable
+from enginehouse.planner.parts import Part
 from enginehouse.render.symbols import Secret
+from enginehouse.spec.find import stack_name
 from enginehouse.verbs import InvalidInput
+from enginehouse.verbs.stacks import stack_file
 
 PROJECT_FILE = "Pulumi.yaml"
 ANSWER_S = 60.0
@@ -26,18 +30,27 @@ def secret_values(stack: str, file: Path, names: Iterable[str]) -> dict[str, Sec
     return {name: Secret(value) for name, value in found.items() if value}
 
 
+class Passwords:
+    """The passwords for sudo on the machines of some stacks, each looked up when a machine first needs it."""
+
+    def __init__(self, stacks: Sequence[str]) -> None:
+        """`stacks` are given as a person gives them, by name or path."""
+        self._stacks = stacks
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, str], Secret | None] = {}
+
+    def __call__(self, part: Part, name: str) -> Secret | None:
+        key = part.stack, name
+        with self._lock:
+            if key not in self._known:
+                files = {stack_name(file): file for file in map(stack_file, self._stacks)}
+                self._known[key] = secret_values(part.stack, files[part.stack], (name,)).get(name)
+            return self._known[key]
+
+
 def no_value(stack: str, missing: Sequence[str]) -> InvalidInput:
     """What is raised where the values of these secrets are needed, with the two ways to give one."""
     return InvalidInput(f"{_have_no_value(missing)}; {how_to_give(stack, missing[0])}")
-
-
-def how_to_give(stack: str, name: str) -> str:
-    return f"set {variable(name)}, or run `pulumi config set --stack {stack} --secret {name}`"
-
-
-def variable(name: str) -> str:
-    """The environment variable that may hold the secret."""
-    return SECRET_PREFIX + name.upper().replace("-", "_")
 
 
 def _from_environment(name: str) -> str:

@@ -22,8 +22,9 @@ def status(stack: str | None, output: Format, progress: Callable[[str], None]) -
 
     Raises `SpecError` if a stack can't be used.
     """
-    plans = [planned(name) for name in ([stack] if stack else every_stack())]
-    with ThreadPoolExecutor(AT_ONCE) as pool, looking("status", progress) as context:
+    names = (stack,) if stack else every_stack()
+    plans = [planned(name) for name in names]
+    with ThreadPoolExecutor(AT_ONCE) as pool, looking("status", progress, *names) as context:
         found = [_survey(made, context, pool, progress) for made in plans]
     code = ExitCode.OK if all(one.ok() for one in found) else ExitCode.DIFFERS
     if output is Format.JSON:

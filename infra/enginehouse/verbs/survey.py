@@ -85,7 +85,7 @@ def _state(part: Part, observed: Observed, differs: bool) -> State:
 def _endpoint(part: EndpointPart, context: Context) -> PartStatus:
     """What can be seen without a key: it answers, is ready, and refuses whoever has none."""
     try:
-        connector = context.connectors.connect(part)
+        connector = context.connect(part)
         if part.seal and part.seal.anchor is None:
             part = as_it_is(part, look(part, connector))
         wrong = tuple(_answers(part, connector))
@@ -126,7 +126,7 @@ def _address(part: Part) -> str | None:
 def _traffic(gateway: GatewayPart, context: Context) -> Traffic | None:
     """None if there is no gateway to ask; its own part says why."""
     try:
-        return traffic(gateway, context.connectors.connect(gateway))
+        return traffic(gateway, context.connect(gateway))
     except EnginehouseError:
         return None
 

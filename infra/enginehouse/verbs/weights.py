@@ -20,7 +20,7 @@ def list_weights(stack: str, output: Format, progress: Callable[[str], None]) ->
     Raises `SpecError` if the stack can't be used.
     """
     hosts = planned(stack).hosts
-    with ThreadPoolExecutor(AT_ONCE) as pool, looking("weights", progress) as context:
+    with ThreadPoolExecutor(AT_ONCE) as pool, looking("weights", progress, stack) as context:
         told, code = of_each(hosts, lambda h: stored(h, context), progress, pool)
     found = {h.host: weights for h, weights in told}
     return Answer(lines=json_lines(stored_plain(found)) if output is Format.JSON else stored_text(found), code=code)
@@ -29,7 +29,7 @@ def list_weights(stack: str, output: Format, progress: Callable[[str], None]) ->
 def prune_weights(stack: str, output: Format, progress: Callable[[str], None]) -> Answer:
     """Remove what no part of any stack on these machines needs; the answer lists that. Fails like `list_weights`."""
     hosts = planned(stack).hosts
-    with ThreadPoolExecutor(AT_ONCE) as pool, changing("weights prune", progress) as context:
+    with ThreadPoolExecutor(AT_ONCE) as pool, changing("weights prune", progress, stack) as context:
         told, code = of_each(hosts, lambda h: prune(h, context), progress, pool)
     removed = {h.host: weights for h, weights in told}
     return Answer(lines=json_lines(stored_plain(removed)) if output is Format.JSON else pruned_text(removed), code=code)

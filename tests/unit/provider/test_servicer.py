@@ -24,6 +24,7 @@ from enginehouse.converge.owner import Claim
 from enginehouse.planner.codec import kind_of
 from enginehouse.planner.container import Registry
 from enginehouse.planner.parts import (
+    Become,
     Client,
     Connection,
     ConnectionKind,
@@ -32,6 +33,7 @@ from enginehouse.planner.parts import (
     HostPart,
     Part,
     ReplicaPart,
+    Ssh,
     WeightsPart,
 )
 from enginehouse.provider.diff import diff
@@ -489,6 +491,16 @@ def test_check_names_a_registry_password_without_a_value(world: World) -> None:
     (failure,) = world.check(part, {**as_inputs(part), "secrets": {"other": Hidden(POISON)}}).failures
     assert (failure.property, failure.reason) == ("registry.password", "the secret 'registry' has no value")
     assert not world.check(part, {**as_inputs(part), "secrets": {"registry": Hidden(POISON)}}).failures
+
+
+def test_check_misses_the_password_of_any_part_s_machine(world: World) -> None:
+    """Each part has it beside its inputs, since each goes to the machine by itself; what is compared is its name."""
+    ssh = Ssh(address="10.1.0.11", become=Become.SUDO, sudo_password="ops-sudo")
+    part = replace(WEIGHTS, connection=Connection(kind=ConnectionKind.SSH, ssh=ssh))
+    (failure,) = world.check(part, as_inputs(part)).failures
+    assert failure.property == "connection.ssh.sudo_password"
+    assert failure.reason == "the secret 'ops-sudo' has no value"
+    assert not world.check(part, {**as_inputs(part), "secrets": {"ops-sudo": Hidden(POISON)}}).failures
 
 
 def test_check_hands_the_inputs_back_with_secrets_intact(world: World) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from enginehouse.planner.parts import Connection, ConnectionKind, Part
 from enginehouse.render.symbols import Secret
-from enginehouse.verbs.secrets import no_value, secret_values
+from enginehouse.verbs.secrets import Passwords, no_value, secret_values
 
 POISON = "pOis0n-8f3c1e77-Zq"
 
@@ -57,6 +58,17 @@ def test_without_pulumi_and_outside_of_a_project_there_is_no_value(file: Path, t
     assert secret_values("demo", file, ["key-demo"]) == {}
     (tmp_path / "Pulumi.yaml").unlink()
     assert secret_values("demo", file, ["key-demo"]) == {}
+
+
+def test_a_password_for_sudo_is_looked_up_once_for_each_stack(file: Path) -> None:
+    """By whichever machine needs it first. Another stack's password of that name is another one."""
+    root = file.parents[1]
+    pulumi(root / "bin", f'echo "$3 $5" >>{root}/asked; [ $5 = demo ] && echo {POISON}')
+    passwords = Passwords([str(file), str(file.with_name("other.yaml"))])
+    here = Connection(kind=ConnectionKind.LOCAL)
+    parts = [Part(name="chat-0", stack=s, host="box", connection=here) for s in ("demo", "demo", "other", "other")]
+    assert [passwords(part, "ops-sudo") for part in parts] == [Secret(POISON), Secret(POISON), None, None]
+    assert (root / "asked").read_text() == "ops-sudo demo\nops-sudo other\n"
 
 
 def test_a_missing_value_is_told_with_both_ways_to_give_it() -> None:

@@ -54,8 +54,16 @@ _BODY = "; ".join(
         "exec cat >/dev/null 2>&1",
     )
 )
+SUDO_ASKS = b"the password for sudo, please: "
+"""What sudo is told to say when it asks (`-p`), so that its own words in any language need not be known."""
+SUDO_READY = b"sudo has let us in\n"
+"""What is said on stdout behind it: what comes on stdin now is for us."""
 PLAIN = f"exec /bin/sh -c '{_BODY}' sh"
 SUDO = f"""exec /bin/sh -c 'LC_ALL=C exec sudo -n /bin/sh -c "$1" sh $PPID' sh '{_BODY}'"""
+SUDO_WITH_PASSWORD = (
+    f"""exec /bin/sh -c 'LC_ALL=C exec sudo -S -p "$2" /bin/sh -c "$1" sh $PPID' sh """
+    f"""'echo "{SUDO_READY.decode().strip()}"; {_BODY}' '{SUDO_ASKS.decode()}'"""
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,8 +20,10 @@ from enginehouse.connectors.ssh.marked import Marked
 from enginehouse.connectors.ssh.relay import READ_BYTES, as_socket
 from enginehouse.connectors.ssh.session import BROKE_OFF, Session, after
 from enginehouse.connectors.ssh.settings import route
+from enginehouse.connectors.ssh.sudo import Sudo
 from enginehouse.errors import Cancelled, CommandFailed, DeadlineExceeded, EnginehouseError, NotForwarded, Unreachable
 from enginehouse.planner.parts import Become, Ssh
+from enginehouse.render.symbols import Secret
 
 CLOSING_POLL_S = 0.02
 """Between two looks whether the threads that run something have ended it."""
@@ -36,10 +38,12 @@ class SshConnector:
     ended on the machine by its keeper; the call raises `Unreachable`. Unix sockets need `socat` on the machine.
     """
 
-    def __init__(self, host: str, ssh: Ssh) -> None:
+    def __init__(self, host: str, ssh: Ssh, password: Secret | None = None) -> None:
+        """`password` is what sudo is given, if it needs one."""
         self._host = host
         self._ssh = ssh
-        self._command = command.SUDO if ssh.become is Become.SUDO else command.PLAIN
+        self._sudo = Sudo(host, self._user, ssh.sudo_password, password) if ssh.sudo_password and password else None
+        self._command = _command(ssh, self._sudo)
         self._closed = threading.Event()
         self._links = Links(host, self._connect, self._refuse_if_closed)
         self._lock = threading.Lock()
@@ -169,19 +173,27 @@ class SshConnector:
             within_s=within_s,
             on_line=on_line,
             keep_stdin_open=keep_stdin_open,
+            sudo=self._sudo,
         )
+
+    @property
+    def _user(self) -> str:
+        """As sentences call who logs in."""
+        return self._ssh.user or "the user"
 
     def _about(self, what: str) -> str:
         """A sentence about a start that failed, with what may be the matter."""
-        user = self._ssh.user or "the user"
         if not what.startswith("no shell"):
             return f"{self._host}: {what}"
         if self._ssh.become is Become.SUDO:
             return (
                 f"{self._host}: {what}; `become: sudo` needs sudo without a password: "
-                f"a line such as `{user} ALL=(ALL) NOPASSWD: ALL` in a file of /etc/sudoers.d"
+                f"a line such as `{self._user} ALL=(ALL) NOPASSWD: ALL` in a file of /etc/sudoers.d; "
+                "or give it one: `become: {sudo: {password: {secret: NAME}}}`"
             )
-        return f"{self._host}: {what}; {user} needs a login shell that runs commands, and a key without `command=`"
+        return (
+            f"{self._host}: {what}; {self._user} needs a login shell that runs commands, and a key without `command=`"
+        )
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:
@@ -240,7 +252,7 @@ class SshConnector:
         channel = slot.enter_context(self._links.session(deadline_s))
         with contextlib.ExitStack() as undo:
             undo.push(slot)
-            relayed = _Relayed(channel, self._command, path)
+            relayed = _Relayed(channel, self._command, path, self._sudo)
             try:
                 opened = relayed.open(deadline_s)
             except TimeoutError:
@@ -271,9 +283,10 @@ class SshConnector:
 class _Relayed:
     """A script's streams as those of a unix socket."""
 
-    def __init__(self, channel: paramiko.Channel, shell: str, path: str) -> None:
+    def __init__(self, channel: paramiko.Channel, shell: str, path: str, sudo: Sudo | None) -> None:
         self._channel = channel
         self._shell = shell
+        self._sudo = sudo
         self._sent = command.pack(command.unix_relay(path), secrets.token_hex(16))
         self._got, self._notes = bytearray(), bytearray()
         self._out = Marked(self._sent.mark, self._got.extend)
@@ -290,6 +303,8 @@ class _Relayed:
             if time.monotonic() >= until:
                 raise TimeoutError from None
             raise
+        if self._sudo:
+            self._sudo.pass_through(self._channel, lambda: None)
         self._channel.sendall(self._sent.head)
         while command.RELAY_OPEN not in self._notes:
             if self._err.ended is not None or not (data := self._channel.recv_stderr(READ_BYTES)):
@@ -306,6 +321,12 @@ class _Relayed:
 
     def over(self) -> bool:
         return self._out.ended is not None
+
+
+def _command(ssh: Ssh, sudo: Sudo | None) -> str:
+    if sudo:
+        return command.SUDO_WITH_PASSWORD
+    return command.SUDO if ssh.become is Become.SUDO else command.PLAIN
 
 
 def _one_more(transport: paramiko.Transport, check: Callable[[], None]) -> paramiko.Channel:

@@ -17,6 +17,7 @@ from enginehouse.connectors.output import Lines, Tail
 from enginehouse.connectors.ssh.command import pack
 from enginehouse.connectors.ssh.link import BROKEN
 from enginehouse.connectors.ssh.marked import Marked
+from enginehouse.connectors.ssh.sudo import Sudo
 from enginehouse.errors import Unreachable
 
 READ_BYTES = 64 * 2**10
@@ -50,7 +51,7 @@ def after(seconds: float, ends: Callable[[], object]) -> Iterator[None]:
 class Session:
     """`check` is called between moves and ends it by raising, at the latest when `run` lasts `within_s`.
 
-    `about` says whose words a failed start is told in.
+    `about` says whose words a failed start is told in; `sudo` is passed before anything of the script is sent.
     """
 
     def __init__(
@@ -65,7 +66,9 @@ class Session:
         within_s: float,
         on_line: Callable[[str], None] | None = None,
         keep_stdin_open: bool = False,
+        sudo: Sudo | None = None,
     ) -> None:
+        self._sudo = sudo
         self._channel = channel
         self._command = command
         self._about = about
@@ -113,6 +116,8 @@ class Session:
                 self._channel.exec_command(self._command)
         except BROKEN:
             raise self._broke_off() from None
+        if self._sudo:
+            self._sudo.pass_through(self._channel, self._check)
         with after(self._within_s + STUCK_S, self._cut_if_stuck):
             while not self.ended and not self._is_over():
                 self._check()
