@@ -10,7 +10,8 @@ from components.deployment import Deployment
 from components.machine import Machine
 from components.public_endpoint import PublicEndpoint
 from enginehouse.planner.needs import needs_of
-from enginehouse.planner.parts import Plan, ReplicaPart, Scope, TlsMode, WeightsPart
+from enginehouse.planner.parts import Plan, ReplicaPart, Scope, WeightsPart
+from enginehouse.planner.seals import TlsMode
 from enginehouse.spec.names import program_name, weights_name
 
 

@@ -155,6 +155,43 @@ def test_the_proof_refuses_a_certificate_that_has_ended(sealed: World) -> None:
     assert "its certificate is refused: certificate has expired" in failure.value.reasons[0]
 
 
+def test_the_controller_proves_what_clients_see(sealed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the public name, over the network of this side, and not through the machine. That changes nothing there."""
+    sealed.settings["endpoint"] |= {"hostname": "127.0.0.1", "listen": "0.0.0.0", "verify_from": "controller"}
+    sealed.up()
+    before, dialled = sealed.snapshot(), count_dials(sealed, monkeypatch)
+    observed = sealed.observe(sealed.plan().endpoints[0])
+    assert observed is not None
+    assert (observed.reasons, dialled, sealed.snapshot()) == ((), [], before)
+    sealed.settings["endpoint"] |= {"verify_from": "gateway"}
+    sealed.converge(sealed.plan().endpoints[0])
+    assert dialled != []
+
+
+@pytest.mark.parametrize(
+    ("hostname", "told"),
+    [(HOSTNAME, f"nobody is called {HOSTNAME} here"), ("127.0.0.1", "nothing answers at 127.0.0.1")],
+)
+def test_a_controller_that_does_not_get_there_is_told_from_a_gateway_that_is_down(
+    sealed: World, hostname: str, told: str
+) -> None:
+    """Where the machine itself reaches the gateway, the sentence has the way out; where it does not, it has none."""
+    sealed.settings["endpoint"] |= {"hostname": hostname, "listen": "127.0.0.2", "verify_from": "controller"}
+    sealed.converge(sealed.gateway())
+    endpoint = sealed.plan().endpoints[0]
+    with pytest.raises(ConvergeFailed) as failure:
+        sealed.converge(endpoint)
+    (reason,) = failure.value.reasons
+    assert told in reason
+    assert "but the gateway's own machine reaches it; if clients have a way" in reason
+    assert "write `verify_from: gateway`" in reason
+    assert endpoint.seal
+    nowhere = replace(endpoint, seal=replace(endpoint.seal, at=f"127.0.0.3:{sealed.port}"))
+    with pytest.raises(ConvergeFailed) as failure:
+        sealed.converge(nowhere)
+    assert "verify_from" not in failure.value.reasons[0]
+
+
 def test_its_end_is_a_metric_and_in_what_is_observed(sealed: World) -> None:
     """Of the endpoint's own certificate; without TLS there is none."""
     observed = sealed.observe(sealed.gateway())
@@ -177,6 +214,19 @@ def test_the_private_key_is_nowhere_but_in_its_file(sealed: World) -> None:
     assert "llm.example" in told
     holding = [file for file in sealed.state.rglob("*") if file.is_file() and line in file.read_text(errors="replace")]
     assert [(file.name, file.stat().st_mode & 0o777) for file in holding] == [("certificate.pem.key", 0o600)]
+
+
+def count_dials(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses that are dialled through the machine from now on."""
+    dialled: list[str] = []
+    dial = world.connector.dial
+
+    def noted(address: str, *, deadline_s: float) -> socket.socket:
+        dialled.append(address)
+        return dial(address, deadline_s=deadline_s)
+
+    monkeypatch.setattr(world.connector, "dial", noted)
+    return dialled
 
 
 def plain(world: World) -> int:

@@ -1,4 +1,4 @@
-"""One HTTP request, also over TLS, to an address that only the machine itself may reach."""
+"""One HTTP request, also over TLS, to an address that perhaps only the machine itself reaches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from enginehouse.connectors.base import Connector
+from enginehouse.converge.reach import Reach
 from enginehouse.errors import DeadlineExceeded, Unreachable
 
 
@@ -45,17 +45,17 @@ class Shown:
 
 
 class _Dialled(http.client.HTTPConnection):
-    """A connection whose socket comes from a connector."""
+    """A connection whose socket is dialled by somebody else."""
 
-    def __init__(self, connector: Connector, address: str, shown: Shown | None, deadline_s: float) -> None:
+    def __init__(self, reached: Reach, address: str, shown: Shown | None, deadline_s: float) -> None:
         super().__init__(shown.hostname if shown else "localhost")
-        self._connector = connector
+        self._reached = reached
         self._address = address
         self._shown = shown
         self._deadline_s = deadline_s
 
     def connect(self) -> None:
-        dialled = self._connector.dial(self._address, deadline_s=self._deadline_s)
+        dialled = self._reached.dial(self._address, deadline_s=self._deadline_s)
         self.sock: socket.socket = _sealed(dialled, self._shown) if self._shown else dialled
 
 
@@ -68,7 +68,7 @@ def _sealed(dialled: socket.socket, shown: Shown) -> ssl.SSLSocket:
 
 
 def ask(
-    connector: Connector,
+    reached: Reach,
     address: str,
     method: str,
     path: str,
@@ -83,7 +83,7 @@ def ask(
     Raises `Unreachable` when nothing listens, the connection breaks, or a certificate is refused before anything is
     sent, `DeadlineExceeded` when a read or write takes longer than `deadline_s`.
     """
-    connection = _Dialled(connector, address, shown, deadline_s)
+    connection = _Dialled(reached, address, shown, deadline_s)
     try:
         connection.request(method, path, body=body, headers=dict(headers or {}))
         response = connection.getresponse()

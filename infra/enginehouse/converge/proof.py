@@ -1,4 +1,4 @@
-"""The endpoint as a client on its machine sees it: keys refused and accepted, models listed, real answers."""
+"""The endpoint as a client sees it: keys refused and accepted, models listed, real answers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from enginehouse.connectors.base import Connector
 from enginehouse.converge import completion
 from enginehouse.converge.ask import Answer, Shown, ask
+from enginehouse.converge.reach import Reach, reach
 from enginehouse.converge.work import Work
 from enginehouse.errors import ConnectorError, ConvergeFailed
 from enginehouse.planner.parts import EndpointPart
@@ -78,7 +79,7 @@ def _at_once(checks: Mapping[str, Check]) -> tuple[str, ...]:
 def _checks(
     part: EndpointPart, connector: Connector, secrets: Mapping[str, Secret], *, thorough: bool
 ) -> Iterator[tuple[str, Check]]:
-    asking = partial(_ask, connector, part.address, shown_by(part))
+    asking = partial(_ask, reach(part, connector), part.address, shown_by(part))
     if not part.public:
         yield from zip(REFUSALS, (partial(_is_refused, asking, key) for key in (None, WRONG_KEY)), strict=True)
     keys = _keys(part, secrets)
@@ -158,7 +159,7 @@ def _streams(asking: Asking, key: Secret | None, model: str) -> str | None:
 
 
 def _ask(
-    connector: Connector,
+    reached: Reach,
     address: str,
     shown: Shown | None,
     method: str,
@@ -173,7 +174,7 @@ def _ask(
         headers["Content-Type"] = "application/json"
     body = json.dumps(request).encode() if request else None
     try:
-        return ask(connector, address, method, path, body=body, headers=headers, shown=shown, deadline_s=within_s)
+        return ask(reached, address, method, path, body=body, headers=headers, shown=shown, deadline_s=within_s)
     except ConnectorError as err:
         return Answer(status=0, body=f"no answer ({err})".encode())
     except ValueError as err:  # whose text may hold a header, and so the key

@@ -16,7 +16,8 @@ from enginehouse.gateway.access_log import log_format
 from enginehouse.gateway.replies import own_errors, refusals
 from enginehouse.gateway.sizes import held, sizes
 from enginehouse.planner.addresses import host_and_port
-from enginehouse.planner.parts import Backend, Client, File, GatewayPart, OnChange, Route, Tls
+from enginehouse.planner.parts import Backend, Client, File, GatewayPart, OnChange, Route
+from enginehouse.planner.seals import Tls
 from enginehouse.render.symbols import literal
 from enginehouse.render.templates import render
 

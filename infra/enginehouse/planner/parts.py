@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from enginehouse.planner.container import Container, Registry
+from enginehouse.planner.seals import Seal, Tls
 
 DOCKER = "docker"
 """The program of a replica whose engine runs in a container."""
@@ -70,14 +71,6 @@ class Runtime(StrEnum):
     SUPERVISOR = "supervisor"
     DOCKER = "docker"
     SYSTEMD = "systemd"
-
-
-class TlsMode(StrEnum):
-    """Where the certificate of an endpoint comes from."""
-
-    NONE = "none"
-    FILES = "files"
-    OWN_CA = "own_ca"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,35 +280,6 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Certificate:
-    """A certificate with those that lead to its root, as a file holds them that a stack names."""
-
-    chain: str
-    """PEM and nothing else."""
-    anchor: str
-    """The last of them, in PEM."""
-    sha256: str
-    """Of the first."""
-    ends: str
-    """When the first ends, ISO 8601 in UTC."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
-    """How a gateway proves whose it is, by a certificate among its files or by one that is made on its machine."""
-
-    mode: TlsMode
-    certificate: str | None = None
-    """`files`: SHA-256 of the first certificate, so that a diff tells of another one in a line."""
-    ends: str | None = None
-    """`files`: when that ends, ISO 8601 in UTC."""
-    private_key: str | None = None
-    """`files`: the name of the secret."""
-    names: tuple[str, ...] = ()
-    """`own_ca`: what the certificate is for, such as `DNS:llm.example`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayPart(Part):
     """HAProxy: keys, routes, TLS, queues."""
 
@@ -330,18 +294,6 @@ class GatewayPart(Part):
     routes: tuple[Route, ...] = ()
     tls: Tls | None = None
     files: tuple[File, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seal:
-    """What a client of an endpoint with TLS is sure of."""
-
-    at: str
-    """Where the machine itself reaches it: host and port."""
-    hostname: str
-    """The name or address that the certificate has to be for."""
-    anchor: str | None
-    """PEM of the certificate that the one shown has to lead to. None: of the stack's own authority, on the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,6 +317,11 @@ class EndpointPart(Part):
     def address(self) -> str:
         """Where the machine itself reaches it, as a connector dials it."""
         return f"tcp:{self.seal.at if self.seal else self.url.removeprefix('http://')}"
+
+    @property
+    def public_address(self) -> str:
+        """Where clients reach it: host and port."""
+        return self.url.partition("://")[2]
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -33,9 +33,9 @@ from enginehouse.planner.parts import (
     Share,
     Side,
     Ssh,
-    TlsMode,
     WeightsPart,
 )
+from enginehouse.planner.seals import TlsMode
 from enginehouse.planner.tls import chain_of, listens_on, named_on, seal_of, tls_of, url_of
 from enginehouse.render.symbols import literal
 from enginehouse.spec.container import Container as WrittenContainer

@@ -6,7 +6,8 @@ import ipaddress
 from dataclasses import replace
 
 from enginehouse.planner.addresses import host_and_port
-from enginehouse.planner.parts import GatewayPart, Seal, Tls, TlsMode
+from enginehouse.planner.parts import GatewayPart
+from enginehouse.planner.seals import Seal, Tls, TlsMode, VerifyFrom
 from enginehouse.spec import hosts
 from enginehouse.spec.model import Endpoint
 
@@ -47,7 +48,12 @@ def seal_of(endpoint: Endpoint, gateway: GatewayPart) -> Seal | None:
     if gateway.tls is None:
         return None
     at = host_and_port(_LOOPBACK.get(gateway.address, gateway.address), gateway.port)
-    return Seal(at=at, hostname=endpoint.hostname, anchor=endpoint.tls.given.anchor if endpoint.tls.given else None)
+    return Seal(
+        at=at,
+        hostname=endpoint.hostname,
+        anchor=endpoint.tls.given.anchor if endpoint.tls.given else None,
+        verify_from=VerifyFrom.CONTROLLER if endpoint.verify_from is VerifyFrom.CONTROLLER else None,
+    )
 
 
 def url_of(endpoint: Endpoint, gateway: GatewayPart) -> str:

@@ -22,9 +22,9 @@ from enginehouse.planner.parts import (
     Plan,
     ReplicaPart,
     Route,
-    Tls,
     WeightsPart,
 )
+from enginehouse.planner.seals import Tls
 from enginehouse.report.lines import Line, Style, line, piece
 from enginehouse.spec.lock import NOTHING_LOCKED, Lock
 from enginehouse.spec.wording import listed

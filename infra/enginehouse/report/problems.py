@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from enginehouse.diagnostics import Diagnostic, as_plain, as_text, in_order
 from enginehouse.planner.addresses import host_and_port
-from enginehouse.planner.parts import TlsMode
+from enginehouse.planner.seals import TlsMode
 from enginehouse.report.lines import Line, Style, json_lines, line, piece
 from enginehouse.spec.model import Spec
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from enginehouse.diagnostics import Diagnostic, in_order
-from enginehouse.planner.parts import TlsMode
+from enginehouse.planner.seals import TlsMode
 from enginehouse.spec.build import build
 from enginehouse.spec.checks import founded, meaning_problems
 from enginehouse.spec.find import find_stack, name_problem, stack_name, stack_names

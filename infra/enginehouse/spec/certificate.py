@@ -14,7 +14,7 @@ from pathlib import Path
 import enginehouse.certificates as certificates
 from enginehouse.certificates import Certificate
 from enginehouse.diagnostics import Severity
-from enginehouse.planner.parts import Certificate as Given
+from enginehouse.planner.seals import Certificate as Given
 from enginehouse.spec.codes import Code
 from enginehouse.spec.hosts import hostnames
 from enginehouse.spec.model import Spec

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from enginehouse.planner.parts import Certificate, Runtime, Scope, TlsMode
+from enginehouse.planner.parts import Runtime, Scope
+from enginehouse.planner.seals import Certificate, TlsMode, VerifyFrom
 from enginehouse.spec.container import Container
 from enginehouse.spec.fields import (
     IMAGE_PATTERN,
@@ -324,6 +325,12 @@ class Endpoint:
         example=[{"model": "smollm2-135m", "aliases": ["gpt-4o-mini"]}],
         default=(),
         maxItems=1000,
+    )
+    verify_from: VerifyFrom = key(
+        "Who proves the endpoint after a change. `gateway`: a client on its own machine, which also works behind NAT. "
+        "`controller`: the machine this command runs on, over the network and by `hostname`, as clients do.",
+        example="controller",
+        default=VerifyFrom.GATEWAY,
     )
     timeouts: Timeouts = key("Limits on waiting.", example={"queue_s": 30}, default_factory=Timeouts)
 

@@ -13,6 +13,7 @@ from enginehouse.converge.ask import ask
 from enginehouse.converge.endpoint import as_it_is
 from enginehouse.converge.look import look
 from enginehouse.converge.proof import shown_by
+from enginehouse.converge.reach import reach
 from enginehouse.errors import EnginehouseError, Unreachable, explain
 from enginehouse.planner.addresses import host_and_port
 from enginehouse.planner.codec import kind_of
@@ -96,7 +97,9 @@ def _endpoint(part: EndpointPart, context: Context) -> PartStatus:
 
 def _answers(part: EndpointPart, connector: Connector) -> Iterator[str]:
     for path, expected in (("/health", 200), ("/v1/models", 200 if part.public else 401)):
-        status = ask(connector, part.address, "GET", path, shown=shown_by(part), deadline_s=ANSWER_S).status
+        status = ask(
+            reach(part, connector), part.address, "GET", path, shown=shown_by(part), deadline_s=ANSWER_S
+        ).status
         if status != expected:
             yield f"GET {path} without a key: expected {expected}, got {status}"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from enginehouse.planner.parts import Runtime, TlsMode
+from enginehouse.planner.parts import Runtime
+from enginehouse.planner.seals import TlsMode
 from enginehouse.spec.build import build
 from enginehouse.spec.loader import parse
 from enginehouse.spec.model import Health, Key, Spec

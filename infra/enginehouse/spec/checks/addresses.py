@@ -6,7 +6,8 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from enginehouse.planner.parts import Scope, TlsMode
+from enginehouse.planner.parts import Scope
+from enginehouse.planner.seals import TlsMode, VerifyFrom
 from enginehouse.spec.codes import Code
 from enginehouse.spec.hosts import HOST, on_host
 from enginehouse.spec.model import Spec
@@ -46,6 +47,8 @@ def check(spec: Spec, _: Source) -> Iterator[Problem]:
         )
     elif listen is not None and without_tls and not _is_loopback(listen):
         yield _tls_needed(("endpoint", "listen"), listen)
+    if spec.endpoint.verify_from is VerifyFrom.CONTROLLER and _is_loopback(hostname) and _is_elsewhere(spec):
+        yield _only_there(hostname, without_tls=without_tls)
 
 
 def can_be_called(hostname: str) -> bool:
@@ -69,6 +72,21 @@ def _tls_needed(path: KeyPath, address: str) -> Problem:
         hint="use 127.0.0.1, ::1 or localhost, and let a tunnel or a proxy with TLS lead there; or choose a `tls.mode`",
         rests_on=(("endpoint", "tls", "mode"),),
     )
+
+
+def _only_there(hostname: str, *, without_tls: bool) -> Problem:
+    return Problem(
+        path=("endpoint", "verify_from"),
+        code=Code.TLS_NEEDED if without_tls else Code.BAD_HOSTNAME,
+        summary=f"the controller can't prove an endpoint at {shown(hostname)}, which is each machine itself",
+        hint="write `verify_from: gateway`, or a `tls.mode` and a `hostname` that leads to the machine",
+        rests_on=(("endpoint", "tls", "mode"), ("endpoint", "hostname"), ("machines",)),
+    )
+
+
+def _is_elsewhere(spec: Spec) -> bool:
+    machine = spec.machines.get(spec.endpoint.runs_on)
+    return machine is not None and machine.local is None
 
 
 def _has_port(hostname: str) -> bool:

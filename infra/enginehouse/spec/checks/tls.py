@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from enginehouse.planner.parts import TlsMode
+from enginehouse.planner.seals import TlsMode
 from enginehouse.spec.checks.addresses import can_be_called
 from enginehouse.spec.codes import Code
 from enginehouse.spec.model import Spec
