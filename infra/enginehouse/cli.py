@@ -90,6 +90,16 @@ def _answer(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
             return verb(arguments.stack, Format(arguments.format), terminal.progress)
         case "status" | "facts" | "logs" | "history" | "events":
             return _look(arguments, terminal)
+        case "adopt":
+            from enginehouse.verbs.adopt import adopt
+
+            return adopt(
+                arguments.stack,
+                yes=arguments.yes,
+                take_over=arguments.take_over,
+                ask=terminal.ask if terminal.asks() else None,
+                progress=terminal.progress,
+            )
         case _:
             return _change(arguments, terminal.progress)
 

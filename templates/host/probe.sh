@@ -97,6 +97,13 @@ each_of() { # FOLDER of files named after generations: each as a fact, in order
     done
 }
 
+manifests_of() { # FOLDER of a stack: the manifest of each of its parts
+    for file in "$1"/*/manifest.json; do
+        part=${file%/*}
+        text_of "manifest.${part##*/}" "$file"
+    done
+}
+
 text_of() { # KEY FILE
     [ ! -f "$2" ] || { key "$1"; cat "$2"; }
 }

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from enginehouse.cli import main
+from enginehouse.converge.owner import Claim
 from enginehouse.errors import ExitCode
 from enginehouse.verbs.secrets import variable
 from tests.cli.conftest import Told
@@ -425,3 +426,64 @@ def test_the_numbers_of_another_stacks_gateway_are_not_shown(
     main(("status", "other"))
     row = next(row for row in capsys.readouterr().out.splitlines() if "chat-box-0" in row)
     assert row.split()[3:] == ["missing", "-", "-", "-"]
+
+
+@pytest.fixture
+def orphaned(place: Path, running: World) -> World:  # noqa: F811
+    """Ada's stack, of which the file has one deployment less than its machine; her state was lost."""
+    running.place("owner.json").unlink(missing_ok=True)
+    running.claim = Claim(id="ada-state")
+    running.settings["behind"] = {"old": {}}
+    running.up()
+    running.settings["behind"] = {}
+    write(place, running)
+    return running
+
+
+def test_a_stack_is_adopted_only_with_both_words(orphaned: World, call: Call) -> None:
+    """Each is asked for by what it would do; until then nothing is changed."""
+    before = orphaned.snapshot()
+    for words, missing in ((), "--yes --take-over"), (("--yes",), "--take-over"), (("--take-over",), "--yes"):
+        code, out, err = call("adopt", *words)
+        assert (code, out, orphaned.snapshot()) == (ExitCode.INVALID, "", before)
+        assert "belongs to a Pulumi state since" in err
+        assert "old-box-0: not in the stack file; last changed by" in err
+        assert err.endswith(
+            "nothing was changed; to end 2 parts that the stack file has no more and to take the stack from its owner "
+            f"on 1 machine, say {missing}\n"
+        )
+
+
+def test_an_adopted_stack_has_nothing_that_nobody_knows_and_no_owner(orphaned: World, call: Call) -> None:
+    """What the file has is not touched; the next state takes it over, and the orphans are gone. Twice is once."""
+    assert "old-box-0/a" in orphaned.processes().values()
+    kept = {pid: name for pid, name in orphaned.processes().items() if not name.startswith("old-")}
+    code, out, _ = call("adopt", "--yes", "--take-over")
+    assert code == ExitCode.OK
+    assert "ended old-box-0, old-weights-box" in out
+    assert "belongs to nobody now" in out
+    assert orphaned.processes() == kept
+    assert not orphaned.place("old-box-0").exists()
+    assert not orphaned.place("owner.json").exists()
+    assert "is nobody's any more; it belonged to a Pulumi state since" in orphaned.journal("taken-over")[-1].text
+    before = orphaned.snapshot()
+    code, out, _ = call("adopt")
+    assert (code, orphaned.snapshot()) == (ExitCode.OK, before)
+    assert "parts, belongs to nobody\n" in out
+    orphaned.claim = Claim(id="bob-state")
+    orphaned.up()
+    assert orphaned.ask()[0] == 200
+    engines = {pid: name for pid, name in kept.items() if name.startswith("chat-")}
+    assert engines.items() <= orphaned.processes().items()
+
+
+def test_a_frozen_stack_is_not_adopted(orphaned: World, call: Call) -> None:
+    """A standing order stands for everybody."""
+    call("freeze", "--reason", "exams")
+    before = orphaned.processes()
+    code, _, err = call("adopt", "--yes", "--take-over")
+    assert code == ExitCode.FAILED
+    assert "is frozen" in err
+    assert orphaned.processes() == before
+    assert orphaned.place("owner.json").exists()
+    call("unfreeze")

@@ -74,6 +74,12 @@ def journal_of(part: Part) -> str:
     return reading(f"cat {_places(part).journal} 2>/dev/null || :")
 
 
+def standing_of(host: HostPart) -> str:
+    """A script that prints whose the stack is, and the manifest of each part, each after a NUL, a key and a tab."""
+    places = _places(host)
+    return reading(f"text_of owner {places.owner}\nmanifests_of {places.stack_folder}")
+
+
 def reading(command: str) -> str:
     """A script that runs `command` with the state folder as `STATE`."""
     return "\n".join((render("host/probe.sh"), "find_state >/dev/null", command)) + "\n"

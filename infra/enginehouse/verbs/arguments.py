@@ -15,8 +15,8 @@ HELP_WIDTH = 100
 _DESCRIPTION = """\
 One YAML file per stack, from there to a verified OpenAI-compatible endpoint.
 `pulumi up -s STACK` brings machines to what the file says. Of these verbs, rollback, drain,
-cordon, undrain, freeze, unfreeze and weights prune change something on a machine; the others
-only look."""
+cordon, undrain, freeze, unfreeze, adopt and weights prune change something on a machine; the
+others only look."""
 
 _EXIT_CODES = """\
 exit codes:
@@ -265,6 +265,19 @@ def _unfreeze(verbs: Verbs) -> None:
     verb.add_argument("stack", metavar="STACK", help=_STACK)
 
 
+def _adopt(verbs: Verbs) -> None:
+    verb = _add(
+        verbs,
+        "adopt",
+        "make machines ready for a Pulumi state that knows nothing of what is there",
+        "laptop",
+        "laptop --yes --take-over",
+    )
+    verb.add_argument("stack", metavar="STACK", help=_STACK)
+    verb.add_argument("--yes", action="store_true", help="do not ask before parts are ended")
+    verb.add_argument("--take-over", action="store_true", help="a stack that another state owns, too")
+
+
 def _weights(verbs: Verbs) -> None:
     verb = _add(
         verbs,
@@ -278,7 +291,7 @@ def _weights(verbs: Verbs) -> None:
     _add_format(verb, "the same by machine")
 
 
-_OPERATING = (_logs, _history, _events, _rollback, _drain, _cordon, _undrain, _freeze, _unfreeze, _weights)
+_OPERATING = (_logs, _history, _events, _rollback, _drain, _cordon, _undrain, _freeze, _unfreeze, _adopt, _weights)
 
 
 def _add(verbs: Verbs, name: str, summary: str, *examples: str) -> argparse.ArgumentParser:
