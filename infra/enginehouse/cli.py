@@ -100,6 +100,16 @@ def _answer(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
                 ask=terminal.ask if terminal.asks() else None,
                 progress=terminal.progress,
             )
+        case "forget":
+            from enginehouse.verbs.forget import forget
+
+            return forget(
+                arguments.stack,
+                arguments.host,
+                yes=arguments.yes,
+                ask=terminal.ask if terminal.asks() else None,
+                progress=terminal.progress,
+            )
         case _:
             return _change(arguments, terminal.progress)
 

@@ -21,7 +21,8 @@ from tests.cli.harness import COMMAND, DEMO, WRONG, environment, run, workplace
 
 VERBS = (
     "new", "validate", "plan", "render", "status", "facts", "lock", "schema", "doctor", "logs", "history", "events",
-    "rollback", "drain", "cordon", "undrain", "freeze", "unfreeze", "adopt", "weights",
+    "rollback", "drain", "cordon", "undrain", "freeze", "unfreeze", "adopt", "forget",
+    "weights",
 )  # fmt: skip
 QUICK_S = 0.6
 """Processor seconds of `validate` of a small stack, which editors run on each save. The goal is 0.3 s when idle
@@ -104,6 +105,8 @@ def test_the_module_and_the_console_script_are_the_same(place: Path) -> None:
         ("adopt demo", ExitCode.OK),
         ("adopt demo --yes --take-over", ExitCode.OK),
         ("adopt", ExitCode.USAGE),
+        ("forget demo", ExitCode.USAGE),
+        ("forget demo box", ExitCode.INVALID),
     ],
 )
 def test_exit_codes(place: Path, words: str, code: ExitCode) -> None:

@@ -278,6 +278,15 @@ def _adopt(verbs: Verbs) -> None:
     verb.add_argument("--take-over", action="store_true", help="a stack that another state owns, too")
 
 
+def _forget(verbs: Verbs) -> None:
+    verb = _add(
+        verbs, "forget", "take a machine that will never answer again out of the Pulumi state", "shops shop-017 --yes"
+    )
+    verb.add_argument("stack", metavar="STACK", help=_STACK)
+    verb.add_argument("host", metavar="HOST", help="the machine's name in the stack file, or what it was")
+    verb.add_argument("--yes", action="store_true", help="do not ask before")
+
+
 def _weights(verbs: Verbs) -> None:
     verb = _add(
         verbs,
@@ -291,7 +300,20 @@ def _weights(verbs: Verbs) -> None:
     _add_format(verb, "the same by machine")
 
 
-_OPERATING = (_logs, _history, _events, _rollback, _drain, _cordon, _undrain, _freeze, _unfreeze, _adopt, _weights)
+_OPERATING = (
+    _logs,
+    _history,
+    _events,
+    _rollback,
+    _drain,
+    _cordon,
+    _undrain,
+    _freeze,
+    _unfreeze,
+    _adopt,
+    _forget,
+    _weights,
+)
 
 
 def _add(verbs: Verbs, name: str, summary: str, *examples: str) -> argparse.ArgumentParser:

@@ -6,20 +6,19 @@ A value is never part of an argument list or of a message.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from enginehouse.connectors.environment import how_to_give, script_environment, variable
+from enginehouse.connectors.environment import how_to_give, variable
 from enginehouse.planner.parts import Part
 from enginehouse.render.symbols import Secret
 from enginehouse.spec.find import stack_name
 from enginehouse.verbs import InvalidInput
+from enginehouse.verbs.pulumi import pulumi_of
 from enginehouse.verbs.stacks import stack_file
 
-PROJECT_FILE = "Pulumi.yaml"
 ANSWER_S = 60.0
 """Pulumi's own backend may be a service far away."""
 
@@ -59,23 +58,15 @@ def _from_environment(name: str) -> str:
 
 def _from_pulumi(stack: str, file: Path, name: str) -> str:
     """What `pulumi config get` prints; nothing if there is no Pulumi, no project, no such stack or no such secret."""
-    project = next((folder for folder in file.resolve().parents if (folder / PROJECT_FILE).is_file()), None)
-    program = _pulumi(project) if project else None
-    if program is None:
+    begin = pulumi_of(file)
+    if begin is None:
         return ""
-    words = (program, "config", "get", name, "--stack", stack, "--cwd", str(project), "--non-interactive")
+    words = (*begin, "config", "get", name, "--stack", stack)
     try:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ANSWER_S)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _pulumi(project: Path) -> str | None:
-    """The clone's own, which knows where its state is, else the one on PATH."""
-    return shutil.which(project / "bin" / "pulumi") or shutil.which(
-        "pulumi", path=script_environment(os.environ)["PATH"]
-    )
 
 
 def _have_no_value(names: Sequence[str]) -> str:

@@ -45,7 +45,7 @@ def test_pulumi_is_asked_for_the_stack_of_this_project(file: Path, where: str) -
     pulumi(root / where, f'echo "$*" >{root}/asked; echo {POISON}')
     assert secret_values("demo", file, ["key-demo"]) == {"key-demo": Secret(POISON)}
     asked = (root / "asked").read_text()
-    assert asked == f"config get key-demo --stack demo --cwd {root} --non-interactive\n"
+    assert asked == f"--cwd {root} --non-interactive config get key-demo --stack demo\n"
 
 
 @pytest.mark.parametrize("script", ["echo no such key >&2; exit 255", "exit 0"])
@@ -63,7 +63,7 @@ def test_without_pulumi_and_outside_of_a_project_there_is_no_value(file: Path, t
 def test_a_password_for_sudo_is_looked_up_once_for_each_stack(file: Path) -> None:
     """By whichever machine needs it first. Another stack's password of that name is another one."""
     root = file.parents[1]
-    pulumi(root / "bin", f'echo "$3 $5" >>{root}/asked; [ $5 = demo ] && echo {POISON}')
+    pulumi(root / "bin", f'echo "$6 $8" >>{root}/asked; [ $8 = demo ] && echo {POISON}')
     passwords = Passwords([str(file), str(file.with_name("other.yaml"))])
     here = Connection(kind=ConnectionKind.LOCAL)
     parts = [Part(name="chat-0", stack=s, host="box", connection=here) for s in ("demo", "demo", "other", "other")]
