@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +13,7 @@ from enginehouse.connectors import base
 from enginehouse.connectors.ssh import SshConnector, link
 from enginehouse.converge import Run, SystemClock
 from enginehouse.converge.lease import Leases
-from enginehouse.errors import ConnectorError
+from enginehouse.errors import ConnectorError, LeaseHeld
 from tests.hosts import census
 from tests.hosts.exposure import exposed, watched
 from tests.hosts.faults import cut_off
@@ -68,20 +71,38 @@ def test_what_is_exposed_is_noticed(machine: Machine) -> None:
     assert any(SECRET in line for line in seen)
 
 
-def test_a_machine_whose_controller_was_cut_off_is_free_again(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("silent_s", [4, 10_000])
+def test_a_machine_whose_controller_was_cut_off_is_free_because_it_notices(
+    machine: Machine, silent_s: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """sshd would hold the connection, and with it the lease, for hours after the cut."""
+    """With much patience sshd holds the connection, and with it the lease, also when the cut is over."""
     monkeypatch.setattr(link, "DEAD_AFTER_S", 2)
     monkeypatch.setattr(link, "KEEP_ALIVE_S", 1)
     monkeypatch.setattr(link, "CONNECT_S", 2.0)
     monkeypatch.setattr(base, "ALIVE_EVERY_S", 0.5)
     ada, bob = (SshConnector(name, machine.ssh()) for name in ("ada", "bob"))
     said: list[str] = []
-    with Leases(SystemClock(), silent_s=4).hold(ada, "/run/state", ADA, said.append):
-        with cut_off(machine.address), pytest.raises(ConnectorError):
-            ada.run("sleep 60", deadline_s=60)
-        with Leases(SystemClock(), lease_wait_s=10).hold(bob, "/run/state", BOB, said.append):
-            assert "took over the lease of a run that died: ada@desk" in said[0]
+    with Leases(SystemClock(), silent_s=silent_s).hold(ada, "/run/state", ADA, said.append):
+        bob.run("sleep 2", deadline_s=60)  # meanwhile signs of life confirm to the machine all that it has sent
+        with cut_off(machine.address):
+            with pytest.raises(ConnectorError):
+                ada.run("sleep 60", deadline_s=60)
+            wait_until_forgotten(machine.address)
+        rival = Leases(SystemClock(), lease_wait_s=10).hold(bob, "/run/state", BOB, said.append)
+        if silent_s == 4:
+            with rival:
+                assert "took over the lease of a run that died: ada@desk" in said[0]
+        else:
+            with pytest.raises(LeaseHeld, match="ada@desk"), rival:
+                pass
     ada.close()
     bob.close()
+
+
+def wait_until_forgotten(address: str) -> None:
+    """Until our kernel has no connection to that machine's sshd any more, and would say so if asked."""
+    there = f"{socket.inet_aton(address)[::-1].hex().upper()}:0016"
+    until = time.monotonic() + 60
+    while there in Path("/proc/net/tcp").read_text():
+        assert time.monotonic() < until
+        time.sleep(0.1)
