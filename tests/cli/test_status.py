@@ -42,6 +42,15 @@ def test_without_a_name_every_stack_of_the_folder_is_looked_at(folder: Path, cal
     assert call("status")[1].startswith("stack ")
 
 
+def test_stacks_that_were_not_deployed_from_here_are_not_asked(folder: Path, call: Call) -> None:
+    """Such as examples of hundreds of hosts. What was has a configuration beside it, which Pulumi makes."""
+    workplace(folder, second=DEMO.replace("8123", "8124"))
+    (folder / "stacks" / "Pulumi.second.yaml").touch()
+    _, out, err = call("status", "--format", "json")
+    assert [json.loads(row)["stack"] for row in out.splitlines()] == ["second"]
+    assert err.startswith("not deployed from here, so not asked: demo, wrong; name one to ask it all the same\n")
+
+
 def test_a_stack_is_looked_at_when_its_certificate_has_ended(folder: Path, call: Call) -> None:
     """It ended while the stack ran; only who would deploy it is refused."""
     (folder / "stacks" / "ended.pem").write_text((DIAGNOSTICS / "certificates" / "ended.pem").read_text())

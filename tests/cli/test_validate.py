@@ -86,6 +86,11 @@ def test_all_files_of_a_folder_can_be_given(folder: Path, call: Call) -> None:
     call("lock", "demo", "--offline")
     files = ("stacks/demo.lock.yaml", "stacks/demo.yaml")
     assert call("validate", *files) == call("validate", "stacks/demo.yaml") == call("validate", files[0])
+    for name in ("Pulumi.demo.yaml", "shops.hosts.yaml"):
+        (folder / "stacks" / name).write_text("shop-1: {}\n")
+        files = (*files, f"stacks/{name}")
+    assert call("validate", *files) == call("validate", "stacks/demo.yaml")
+    assert "[not-a-stack]" in call("validate", files[-1])[1], "alone it is a mistake"
 
 
 def test_a_lock_file_without_its_stack_is_wrong(folder: Path, call: Call) -> None:

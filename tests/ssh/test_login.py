@@ -103,6 +103,14 @@ def test_a_revoked_host_key_is_refused_although_it_is_known(stranger: Client, se
     assert f"is revoked by {stranger.known_hosts}:2" in outcome(server.ssh(host_keys=HostKeys.ACCEPT_NEW))
 
 
+def test_an_authority_of_host_keys_is_named_as_what_is_not_looked_at(stranger: Client, server: Server) -> None:
+    """OpenSSH might let us in; we say why we do not."""
+    stranger.known_hosts.write_text(f"@cert-authority * {' '.join(server.host_key)}\n")
+    said = outcome(server.ssh())
+    assert "is not known" in said
+    assert f"(the @cert-authority in {stranger.known_hosts}:1 is not looked at: certificates are not supported)" in said
+
+
 def test_a_file_of_revoked_keys_is_not_passed_over(stranger: Client, server: Server) -> None:
     """OpenSSH would look into it, and we can't."""
     stranger.known_hosts.write_text(f"{server.known_line}\n")

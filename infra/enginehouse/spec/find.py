@@ -57,6 +57,11 @@ def name_problem(name: str, display: str) -> Diagnostic | None:
     return None
 
 
+def stands_beside(path: Path) -> bool:
+    """Whether a file only belongs to stacks, by its name: Pulumi's configuration, a list of hosts."""
+    return bool(_OTHER_FILES.fullmatch(path.name)) and not path.name.endswith(LOCK_SUFFIX)
+
+
 def stack_of_lock(path: Path) -> Path | None:
     """The stack file that a lock file stands beside; None if there is none."""
     beside = _files(path.parent).get(path.name.removesuffix(LOCK_SUFFIX))

@@ -125,7 +125,9 @@ def _status(verbs: Verbs) -> None:
     verb = _add(
         verbs, "status", "ask the machines what runs and compare it with the plan", "", "laptop --format json | jq .ok"
     )
-    verb.add_argument("stack", metavar="STACK", nargs="?", help=f"{_STACK}; every stack of the folder if left out")
+    verb.add_argument(
+        "stack", metavar="STACK", nargs="?", help=f"{_STACK}; every stack that was deployed from here if left out"
+    )
     _add_format(verb, "one line per stack")
 
 

@@ -48,6 +48,16 @@ def every_stack() -> tuple[str, ...]:
     return names
 
 
+def stacks_from_here() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The stacks of the folder that Pulumi has a configuration for, and the others; all if it has one for none.
+
+    Raises `InvalidInput` if there are no stacks.
+    """
+    names, folder = every_stack(), stacks_folder()
+    known = tuple(name for name in names if (folder / f"Pulumi.{name}.yaml").is_file())
+    return (known, tuple(name for name in names if name not in known)) if known else (names, ())
+
+
 def stack_file(name_or_path: str) -> Path:
     """The file of a stack. Raises `SpecError` if there is no such stack."""
     return find_stack(name_or_path, stacks_folder())

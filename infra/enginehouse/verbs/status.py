@@ -13,16 +13,18 @@ from enginehouse.report.status import StackStatus, status_plain, status_text
 from enginehouse.verbs import Answer, Format
 from enginehouse.verbs.machines import AT_ONCE, looking
 from enginehouse.verbs.plans import planned
-from enginehouse.verbs.stacks import every_stack
+from enginehouse.verbs.stacks import stacks_from_here
 from enginehouse.verbs.survey import survey
 
 
 def status(stack: str | None, output: Format, progress: Callable[[str], None]) -> Answer:
-    """One stack, or every stack of the folder. Code `DIFFERS` if anything is not as planned.
+    """One stack, or every stack of the folder that was deployed from here.
 
-    Raises `SpecError` if a stack can't be used.
+    Code `DIFFERS` if anything is not as planned. Raises `SpecError` if a stack can't be used.
     """
-    names = (stack,) if stack else every_stack()
+    names, others = ((stack,), ()) if stack else stacks_from_here()
+    if others:
+        progress(f"not deployed from here, so not asked: {', '.join(others)}; name one to ask it all the same")
     plans = [planned(name) for name in names]
     with ThreadPoolExecutor(AT_ONCE) as pool, looking("status", progress, *names) as context:
         found = [_survey(made, context, pool, progress) for made in plans]

@@ -10,7 +10,7 @@ from enginehouse.diagnostics import Diagnostic
 from enginehouse.errors import ExitCode, SpecError
 from enginehouse.report.lines import Line, line
 from enginehouse.report.problems import problems_count, problems_json, problems_text, valid_text
-from enginehouse.spec.find import LOCK_SUFFIX, lock_without_stack, stack_of_lock
+from enginehouse.spec.find import LOCK_SUFFIX, lock_without_stack, stack_of_lock, stands_beside
 from enginehouse.spec.model import Spec
 from enginehouse.verbs import Answer, Format
 from enginehouse.verbs.stacks import read_stack
@@ -30,9 +30,11 @@ class _Checked:
 def validate(stacks: Sequence[str], output: Format) -> Answer:
     """All stacks with their lock files, in the given order. Code `INVALID` if one has an error; warnings are fine.
 
-    A lock file stands for its stack, so that all files of a folder can be given.
+    A lock file stands for its stack, and what belongs to Pulumi or lists hosts for those that use it, so that all files
+    of a folder can be given.
     """
-    checked = [_check(stack) for stack in stacks if _stack_of(stack) not in stacks]
+    given = [stack for stack in stacks if not stands_beside(Path(stack))] or stacks
+    checked = [_check(stack) for stack in given if _stack_of(stack) not in given]
     code = ExitCode.OK if all(c.ok() for c in checked) else ExitCode.INVALID
     if output is Format.JSON:
         return Answer(lines=tuple(row for c in checked for row in problems_json(c.name, c.diagnostics)), code=code)

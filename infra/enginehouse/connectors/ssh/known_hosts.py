@@ -11,6 +11,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 _REVOKED = "@revoked"
+_AUTHORITY = "@cert-authority"
 _HASHED = "|1|"
 _PLAIN_MARKS = frozenset({"", _REVOKED})
 
@@ -68,6 +69,16 @@ def entries(files: Mapping[str, str], name: str) -> tuple[Entry, ...]:
     )
 
 
+def authorities(files: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Where lines are, as `FILE:LINE`, that believe every key of the machine which an authority has signed."""
+    return tuple(
+        f"{path}:{number}"
+        for path, text in files.items()
+        for number, line in enumerate(text.splitlines(), 1)
+        if (words := line.split()) and words[0] == _AUTHORITY and len(words) > 2 and _names(words[1], name)
+    )
+
+
 def verdict(found: Iterable[Entry], key: HostKey) -> Verdict:
     """Whether `key` is the machine's. A revoked key is never, whatever other lines say."""
     found = tuple(found)
@@ -114,7 +125,7 @@ def _names(patterns: str, name: str) -> bool:
 
 def _matches(pattern: str, name: str) -> bool:
     """`*` and `?` are the only signs with a meaning; brackets surround a name with a port."""
-    return fnmatchcase(name, pattern.lower().replace("[", "[[]"))
+    return fnmatchcase(name.lower(), pattern.lower().replace("[", "[[]"))
 
 
 def _hashes(written: str, name: str) -> bool:

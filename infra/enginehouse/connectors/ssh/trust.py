@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from enginehouse.connectors.ssh.known_hosts import Entry, HostKey, Trust, entries, hashed, line_of, verdict
+from enginehouse.connectors.ssh.known_hosts import Entry, HostKey, Trust, authorities, entries, hashed, line_of, verdict
 from enginehouse.connectors.ssh.settings import DEFAULT_PORT, Hop
 from enginehouse.errors import Unreachable
 
@@ -87,7 +87,7 @@ def _check_known(who: str, hop: Hop, key: HostKey) -> None:
         file = hop.new_hosts or "/etc/ssh/ssh_known_hosts"
         raise HostKeyRefused(
             f"{who}: the host key of {hop} is not known ({said}); compare it on the machine "
-            f"(`ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub`), then add this line to {file}: {line}"
+            f"(`ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub`), then add this line to {file}: {line}{_authority(hop)}"
         )
     assert found.entry is not None, "every other verdict has a line"
     if found.trust is Trust.REVOKED:
@@ -97,6 +97,12 @@ def _check_known(who: str, hop: Hop, key: HostKey) -> None:
         f"{found.entry.key.type} {found.entry.key.fingerprint}; somebody may be in between. If the machine was set up "
         f"anew, replace that line by: {line}"
     )
+
+
+def _authority(hop: Hop) -> str:
+    """A word about the certificates of host keys, where OpenSSH would believe one."""
+    where = authorities(_texts(hop.known_hosts), hop.key_name)
+    return f" (the @cert-authority in {where[0]} is not looked at: certificates are not supported)" if where else ""
 
 
 def _texts(paths: tuple[Path, ...]) -> Mapping[str, str]:

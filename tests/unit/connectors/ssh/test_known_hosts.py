@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from enginehouse.connectors.ssh.known_hosts import HostKey, Trust, entries, hashed, line_of, verdict
+from enginehouse.connectors.ssh.known_hosts import HostKey, Trust, authorities, entries, hashed, line_of, verdict
 
 KEY = HostKey(type="ssh-ed25519", text="AAAAC3NzaC1lZDI1NTE5AAAAIGtleQ==")
 OTHER = HostKey(type="ssh-ed25519", text="AAAAC3NzaC1lZDI1NTE5AAAAIG90aGVy")
@@ -61,6 +61,21 @@ def test_a_revoked_key_is_never_known() -> None:
 def test_lines_of_another_kind_are_passed_over(line: str) -> None:
     """They neither make a key known nor a change."""
     assert trust(line) is Trust.UNKNOWN
+
+
+def test_the_line_of_an_authority_is_found_where_openssh_would_go_by_it() -> None:
+    """It makes nothing known, and can be named."""
+    text = "# x\n@cert-authority *.example,gpu-? ssh-ed25519 AAAA\n@cert-authority \n@revoked * ssh-ed25519 AAAA\n"
+    assert [authorities({"known": text}, name) for name in ("gpu-1", "a.example", "box")] == [
+        ("known:2",),
+        ("known:2",),
+        (),
+    ]
+
+
+def test_an_alias_with_capitals_is_the_same_name() -> None:
+    """As `HostKeyAlias` may have them."""
+    assert [trust(line_of(written, KEY), "GPU-Farm") for written in ("GPU-Farm", "gpu-farm")] == [Trust.KNOWN] * 2
 
 
 def test_the_fingerprint_is_openssh_s() -> None:
