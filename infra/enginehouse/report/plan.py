@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
 from enginehouse.planner.addresses import host_and_port
-from enginehouse.planner.codec import kind_of
+from enginehouse.planner.codec import kind_of, to_plain
 from enginehouse.planner.container import Container, Registry
 from enginehouse.planner.digests import restart_digest
 from enginehouse.planner.parts import (
@@ -41,7 +42,7 @@ def plan_text(plan: Plan, lock: Lock) -> tuple[Line, ...]:
     """The whole plan, and which ports of it are locked; equal ones give equal text."""
     return (
         *_title(plan),
-        *(row for part in plan.parts() for row in _part(part)),
+        *(row for group in _alike(plan) for row in _group(*group)),
         line(),
         _total("secrets", ", ".join(plan.secrets()) or "none"),
         _total("ports", _pinned(plan, lock)),
@@ -76,6 +77,29 @@ def _title(plan: Plan) -> Iterator[Line]:
     about = f": {plan.description}" if plan.description else ""
     yield line(piece(plan.stack, Style.TITLE), about)
     yield line(piece(f"{count} parts, in the order in which they are made", Style.FAINT))
+
+
+def _alike(plan: Plan) -> Iterable[list[Part]]:
+    """The parts; those that differ in nothing but their host come together, where the first of them stands."""
+    groups: dict[str, list[Part]] = {}
+    for part in plan.parts():
+        groups.setdefault(_likeness(part), []).append(part)
+    return groups.values()
+
+
+def _likeness(part: Part) -> str:
+    """The same for parts that mean the same, each on its own host."""
+    plain = to_plain(part)
+    ssh = part.connection.ssh
+    plain["connection"] = [ssh.user, ssh.jump, ssh.become] if ssh else part.name
+    return f"{kind_of(part)} {json.dumps(plain).replace(part.host, '@{host}')}"
+
+
+def _group(part: Part, *others: Part) -> Iterator[Line]:
+    yield from _part(part)
+    if others:
+        names = listed(other.name for other in others)
+        yield line("  ", piece("and".ljust(LABEL_WIDTH), Style.FAINT), f" {len(others)} like it: {names}")
 
 
 def _part(part: Part) -> Iterator[Line]:

@@ -12,6 +12,7 @@ from enginehouse.planner.parts import Become, Connection, ConnectionKind, Plan, 
 from enginehouse.report.lines import as_text
 from enginehouse.report.plan import args_text, plan_text
 from enginehouse.spec.lock import NOTHING_LOCKED, Lock, LockedGateway, LockedPorts, LockedReplica
+from tests.unit.planner.test_each_host import planned
 from tests.unit.report.plans import ENDPOINT, GATEWAY, PLAN, REPLICA
 
 
@@ -53,6 +54,20 @@ def test_every_part_is_named_in_order() -> None:
     text = shown()
     places = [text.index(f"\n{kind_of(part)} {part.name}\n") for part in PLAN.parts()]
     assert places == sorted(places)
+
+
+def test_what_is_alike_on_many_hosts_is_shown_once() -> None:
+    """Each part with those that differ in their host alone; one that differs in more has a place of its own."""
+    fleet = planned("shop-1", "shop-2", "shop-3")
+    text = shown(fleet)
+    assert "host shop-1\n" in text
+    assert "  and          2 like it: shop-2, shop-3\n" in text
+    assert "  and          2 like it: gateway-shop-2, gateway-shop-3\n" in text
+    assert "host shop-2" not in text
+    first, second, *others = fleet.replicas
+    text = shown(replace(fleet, replicas=(first, second, *(replace(other, slots=9) for other in others))))
+    slots = [row.split(": ")[1] for row in text.splitlines() if row.startswith("  serves")]
+    assert [row.split(" requests")[0] for row in slots][-1] == "9"
 
 
 def test_arguments_read_as_they_are_typed() -> None:
