@@ -148,10 +148,16 @@ def test_a_change_through_another_door_is_not_overwritten(deployed: Project) -> 
     assert deployed.parts()["chat-box-0"]["inputs"]["args"]["threads"] == "3"
 
 
-def test_a_machine_that_is_lost_for_ever_is_let_go_of(deployed: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing can be removed from it, which stops a destroy with the way out; that way leaves an empty state."""
+@pytest.mark.parametrize("verb", ["destroy", "refresh"])
+def test_a_machine_that_is_lost_for_ever_is_let_go_of(
+    deployed: Project, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Nothing can be removed from it, which stops a destroy with the way out; that way leaves an empty state.
+
+    `enginehouse forget` is the refresh.
+    """
     deployed.script(**{name.replace("-", "_"): {"unreachable": True} for name in deployed.parts()})
     assert "ENGINEHOUSE_FORGET=box" in deployed.run("destroy", "--yes", "--skip-preview", expect=1)
     monkeypatch.setenv("ENGINEHOUSE_FORGET", "box")
-    deployed.run("destroy", "--yes", "--skip-preview")
+    deployed.run(verb, "--yes", "--skip-preview")
     assert deployed.resources() == {}
