@@ -26,7 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.contest import tools as contest
-from bench.contest.figures import OURS, RUNS, Case, Times, in_turns, spread, table, verdicts
+from bench.contest.figures import OURS, RUNS, YARDSTICK, Case, Times, in_turns, table, verdicts
 from bench.contest.job import PORT, untouched, verdict
 from bench.contest.site import (
     STACK,
@@ -59,8 +59,9 @@ def main() -> None:
         for case in (Case(count, delay) for delay in options.delay_ms for count in options.machines):
             these = found[: case.machines]
             with _site(Path(folder), lab, these, case, python) as site:
-                _measure(times, case, site, these, chosen, options)
-    _report(times, excluded, options.markdown)
+                excluded |= _measure(times, case, site, these, chosen, options)
+            chosen = [tool for tool in chosen if tool.name not in excluded]
+            _report(times, excluded, options.markdown)
 
 
 def _options() -> argparse.Namespace:
@@ -156,32 +157,46 @@ def _measure(
     found: Sequence[Machine],
     chosen: Sequence[Tool],
     options: argparse.Namespace,
-) -> None:
-    wanted = on_each(found, site.jobs, verdict)
+) -> dict[str, str]:
+    """Adds to `times`; returns who failed, and how."""
+    wanted, failed = on_each(found, site.jobs, verdict), dict[str, str]()
     for number, tool in in_turns(chosen, options.rounds):
-        if times.total(case, tool.name) > options.most_s:
+        if tool.name in failed or times.total(case, tool.name) > options.most_s:
             continue
-        if number < options.first_rounds:
-            site.forget()
-            make_bare(found, site.jobs)
-            times.add(case, tool.name, RUNS[0], contest.run(tool, site))
-            _compare(tool, "its end state is another", wanted, on_each(found, site.jobs, verdict))
-        before = on_each(found, site.jobs, untouched)
-        times.add(case, tool.name, RUNS[1], contest.run(tool, site))
-        _compare(tool, "its second run changed something", before, on_each(found, site.jobs, untouched))
-    for tool in chosen:
-        said = [f"{run} {spread(times.seconds[case, tool.name, run])}" for run in RUNS]
-        print(f"{case.machines} machines, {case.delay_ms} ms, {tool.name}: {', '.join(said)}", flush=True)
+        try:
+            if number < options.first_rounds:
+                site.forget()
+                make_bare(found, site.jobs)
+                times.add(case, tool.name, RUNS[0], _timed(tool, site, case, RUNS[0]))
+                _compare(tool, "its end state is another", wanted, on_each(found, site.jobs, verdict))
+            before = on_each(found, site.jobs, untouched)
+            times.add(case, tool.name, RUNS[1], _timed(tool, site, case, RUNS[1]))
+            _compare(tool, "its second run changed something", before, on_each(found, site.jobs, untouched))
+        except contest.Failed as failure:
+            if tool.name in (OURS, YARDSTICK):
+                raise
+            print(failure, file=sys.stderr)
+            failed[tool.name] = str(failure).splitlines()[0]
+    return failed
+
+
+def _timed(tool: Tool, site: Site, case: Case, run: str) -> float:
+    taken = contest.run(tool, site)
+    print(
+        f"{case.machines} machines, {case.delay_ms} ms: {tool.name}, {run}: {taken:.2f} s", file=sys.stderr, flush=True
+    )
+    return taken
 
 
 def _compare(tool: Tool, what: str, wanted: Mapping[str, str], found: Mapping[str, str]) -> None:
     for machine, text in wanted.items():
         if text != found[machine]:
-            odd = set(text.splitlines()) ^ set(found[machine].splitlines())
-            sys.exit(f"{tool.name}, {machine}: {what}:\n" + "\n".join(sorted(odd)))
+            odd = sorted(set(text.splitlines()) ^ set(found[machine].splitlines()))
+            raise contest.Failed("\n".join([f"{tool.name}: {what} on {machine}", *odd]))
 
 
 def _report(times: Times, excluded: Mapping[str, str], markdown: Path | None) -> None:
+    """So far; a long run that is cut off leaves what it has."""
     made = "\n".join([table(times, excluded), "", *(f"- {said}" for said in verdicts(times))])
     print(made)
     if markdown:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -68,14 +68,14 @@ def in_turns(tools: Sequence[T], rounds: int) -> Iterator[tuple[int, T]]:
 def table(times: Times, left_out: Mapping[str, str]) -> str:
     """Seconds and ratios in Markdown: a row for each tool, two columns for each case and run.
 
-    `left_out` are tools that could not take part, with the reason.
+    `left_out` are tools that could not take part, or not to the end, with the reason.
     """
     columns = [(case, run) for case in times.cases() for run in RUNS if _measured(times, case, run)]
     head = ("tool", *(_title(case, run) for case, run in columns))
     rows = [(tool, *(_cell(times, case, tool, run) for case, run in columns)) for tool in times.tools()]
-    rows += [(tool, *("-" for _ in columns)) for tool in left_out]
+    rows += [(tool, *("-" for _ in columns)) for tool in left_out if tool not in times.tools()]
     lines = (head, tuple("---" for _ in head), *rows)
-    notes = [*_fewer(times), *(f"{tool} did not take part: {reason}." for tool, reason in left_out.items())]
+    notes = [*_fewer(times), *(f"{tool} left: {reason}." for tool, reason in left_out.items())]
     return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), *(["", *notes] if notes else [])])
 
 
@@ -89,12 +89,6 @@ def verdicts(times: Times) -> Iterator[str]:
                 said = f"{ratio:.2f} x {other}" if most >= 1 else f"{1 / ratio:.1f} x faster than {other}"
                 target = f"{most:g}" if most >= 1 else f"{1 / most:g}"
                 yield f"{_place(case)}, second run: {said}, target {target}: {met}"
-
-
-def spread(seconds: Iterable[float]) -> str:
-    """The median, with least and most."""
-    found = sorted(seconds)
-    return f"{statistics.median(found):.2f} ({found[0]:.2f}-{found[-1]:.2f})"
 
 
 def _fewer(times: Times) -> Iterator[str]:

@@ -54,12 +54,20 @@ def run(tool: Tool, site: Site) -> float:
     began = time.perf_counter()
     with log.open("wb") as said:
         processes = [_start(call, site, said.fileno()) for call in calls]
-        codes = [process.wait(DEADLINE_S) for process in processes]
+        codes = [_end(process) for process in processes]
     taken = time.perf_counter() - began
     if any(codes):
         lines = log.read_text(errors="replace").splitlines()[-40:]
         raise Failed(f"{tool.name} ended with {codes}:\n" + "\n".join(lines))
     return taken
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    try:
+        return process.wait(DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def _start(call: Call, site: Site, said: int) -> subprocess.Popen[bytes]:

@@ -78,7 +78,7 @@ def test_the_table_has_a_row_for_each_tool_and_says_who_is_missing() -> None:
         "| ansible, mitogen | - |",
         "",
         "pyinfra had 1 of 2 rounds with 1 machine, because it takes so long.",
-        "ansible, mitogen did not take part: it could not be installed.",
+        "ansible, mitogen left: it could not be installed.",
     ]
 
 
