@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,10 +53,16 @@ class _Dialled(http.client.HTTPConnection):
         self._reached = reached
         self._address = address
         self._shown = shown
-        self._deadline_s = deadline_s
+        self.deadline_s = deadline_s
+
+    def hurry(self, deadline_s: float) -> None:
+        """Another deadline, for what is asked next."""
+        self.deadline_s = deadline_s
+        if self.sock:
+            self.sock.settimeout(deadline_s)
 
     def connect(self) -> None:
-        dialled = self._reached.dial(self._address, deadline_s=self._deadline_s)
+        dialled = self._reached.dial(self._address, deadline_s=self.deadline_s)
         self.sock: socket.socket = _sealed(dialled, self._shown) if self._shown else dialled
 
 
@@ -83,7 +90,47 @@ def ask(
     Raises `Unreachable` when nothing listens, the connection breaks, or a certificate is refused before anything is
     sent, `DeadlineExceeded` when a read or write takes longer than `deadline_s`.
     """
-    connection = _Dialled(reached, address, shown, deadline_s)
+    with closing(_Dialled(reached, address, shown, deadline_s)) as connection:
+        return _exchange(connection, method, path, body, headers)
+
+
+class Kept:
+    """Connections to one address that are used again: each request takes a free one, or makes one, from any thread."""
+
+    def __init__(self, reached: Reach, address: str, shown: Shown | None) -> None:
+        self._reached = reached
+        self._address = address
+        self._shown = shown
+        self._free: list[_Dialled] = []
+
+    def ask(
+        self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], deadline_s: float
+    ) -> Answer:
+        """See `ask`. A connection that was closed meanwhile is replaced."""
+        while True:
+            try:
+                connection, used = self._free.pop(), True
+                connection.hurry(deadline_s)
+            except IndexError:
+                connection, used = _Dialled(self._reached, self._address, self._shown, deadline_s), False
+            try:
+                answer = _exchange(connection, method, path, body, headers)
+            except BaseException as err:
+                connection.close()
+                if used and isinstance(err, Unreachable):
+                    continue
+                raise
+            self._free.append(connection)
+            return answer
+
+    def close(self) -> None:
+        for connection in self._free:
+            connection.close()
+
+
+def _exchange(
+    connection: _Dialled, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None
+) -> Answer:
     try:
         connection.request(method, path, body=body, headers=dict(headers or {}))
         response = connection.getresponse()
@@ -93,8 +140,6 @@ def ask(
     except ssl.SSLError as err:
         raise Unreachable("it does not speak TLS as it should") from err
     except TimeoutError as err:
-        raise DeadlineExceeded(f"no answer to {method} {path} within {deadline_s:g} s") from err
+        raise DeadlineExceeded(f"no answer to {method} {path} within {connection.deadline_s:g} s") from err
     except (OSError, http.client.HTTPException) as err:
         raise Unreachable(f"the connection broke off during {method} {path}") from err
-    finally:
-        connection.close()

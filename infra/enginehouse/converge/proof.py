@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from typing import Any
 
 from enginehouse.connectors.base import Connector
 from enginehouse.converge import completion
-from enginehouse.converge.ask import Answer, Shown, ask
-from enginehouse.converge.reach import Reach, reach
+from enginehouse.converge.ask import Answer, Kept, Shown, ask
+from enginehouse.converge.reach import reach
 from enginehouse.converge.work import Work
 from enginehouse.errors import ConnectorError, ConvergeFailed
 from enginehouse.planner.parts import EndpointPart
@@ -41,8 +42,8 @@ Asking = Callable[[str, str, Secret | None, dict[str, Any] | None, float], Answe
 
 def prove(part: EndpointPart, work: Work) -> None:
     """Everything a client relies on. Raises `ConvergeFailed` with one reason for each thing that is wrong."""
-    problems = []
-    for what, check in _checks(part, work.connector, work.context.secrets, thorough=True):
+    problems, send = [], partial(ask, reach(part, work.connector), part.address, shown=shown_by(part))
+    for what, check in _checks(part, send, work.context.secrets, thorough=True):
         work.tell(what)
         if problem := _lasting(check, work):
             problems.append(f"{what}: {problem}")
@@ -62,9 +63,10 @@ def _lasting(check: Check, work: Work) -> str | None:
 
 def look(part: EndpointPart, connector: Connector, secrets: Mapping[str, Secret]) -> tuple[str, ...]:
     """The same proof with one token per model and no stream: what is wrong, as sentences."""
-    checks = dict(_checks(part, connector, secrets, thorough=False))
-    refusals = {what: checks.pop(what) for what in REFUSALS if what in checks}
-    return _at_once(refusals) or _at_once(checks)
+    with closing(Kept(reach(part, connector), part.address, shown_by(part))) as kept:
+        checks = dict(_checks(part, kept.ask, secrets, thorough=False))
+        refusals = {what: checks.pop(what) for what in REFUSALS if what in checks}
+        return _at_once(refusals) or _at_once(checks)
 
 
 def _at_once(checks: Mapping[str, Check]) -> tuple[str, ...]:
@@ -77,9 +79,9 @@ def _at_once(checks: Mapping[str, Check]) -> tuple[str, ...]:
 
 
 def _checks(
-    part: EndpointPart, connector: Connector, secrets: Mapping[str, Secret], *, thorough: bool
+    part: EndpointPart, send: Callable[..., Answer], secrets: Mapping[str, Secret], *, thorough: bool
 ) -> Iterator[tuple[str, Check]]:
-    asking = partial(_ask, reach(part, connector), part.address, shown_by(part))
+    asking = partial(_ask, send)
     if not part.public:
         yield from zip(REFUSALS, (partial(_is_refused, asking, key) for key in (None, WRONG_KEY)), strict=True)
     keys = _keys(part, secrets)
@@ -159,9 +161,7 @@ def _streams(asking: Asking, key: Secret | None, model: str) -> str | None:
 
 
 def _ask(
-    reached: Reach,
-    address: str,
-    shown: Shown | None,
+    send: Callable[..., Answer],
     method: str,
     path: str,
     key: Secret | None,
@@ -174,7 +174,7 @@ def _ask(
         headers["Content-Type"] = "application/json"
     body = json.dumps(request).encode() if request else None
     try:
-        return ask(reached, address, method, path, body=body, headers=headers, shown=shown, deadline_s=within_s)
+        return send(method, path, body=body, headers=headers, deadline_s=within_s)
     except ConnectorError as err:
         return Answer(status=0, body=f"no answer ({err})".encode())
     except ValueError as err:  # whose text may hold a header, and so the key

@@ -35,7 +35,9 @@ def read(path: Path, file: str) -> Reading:
         with path.open("rb") as stream:
             return decode(stream.read(MAX_BYTES + 1), file)
     except OSError as error:
-        return Reading(text="", problem=_unreadable(file, error))
+        return Reading(text="", problem=_unreadable(file, (error.strerror or "it can't be read").lower()))
+    except ValueError:  # such as one with a NUL
+        return Reading(text="", problem=_unreadable(file, "no file can have this name"))
 
 
 def decode(data: bytes, file: str) -> Reading:
@@ -93,6 +95,5 @@ def _too_large(file: str) -> Diagnostic:
     )
 
 
-def _unreadable(file: str, error: OSError) -> Diagnostic:
-    reason = (error.strerror or "it can't be read").lower()
+def _unreadable(file: str, reason: str) -> Diagnostic:
     return Diagnostic(code=Code.UNREADABLE_FILE, summary=f"the file can't be read: {reason}", span=span_at(file, "", 1))

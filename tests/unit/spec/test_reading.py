@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from enginehouse.spec.codes import Code
-from enginehouse.spec.reading import MAX_BYTES, Reading, decode, inspect
+from enginehouse.spec.reading import MAX_BYTES, Reading, decode, inspect, read
 
 
 def code(reading: Reading) -> str:
@@ -53,3 +55,9 @@ def test_a_huge_file_is_refused_before_it_is_looked_at() -> None:
     assert decode(b"a" * MAX_BYTES, "f").problem is None
     for reading in (decode(b"a" * (MAX_BYTES + 1), "f"), inspect("a" * (MAX_BYTES + 1), "f")):
         assert (code(reading), reading.text, place(reading)) == (Code.FILE_TOO_LARGE, "", (1, 1))
+
+
+@pytest.mark.parametrize("name", ["missing", "a\0b", "a\udcff\0", "a" * 5000])
+def test_a_file_that_cannot_be_there_is_a_problem(name: str) -> None:
+    """Whatever somebody calls it, nothing is raised."""
+    assert code(read(Path(name), "f")) == Code.UNREADABLE_FILE
