@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -429,6 +430,17 @@ def test_a_wrong_password_is_one_sentence_and_one_try(asking: Ssh, sudo: Path) -
     assert said.startswith("box: sudo does not take the password that the secret 'ops-sudo' has; `become: sudo` needs")
     assert "c0ffee" not in said
     assert read_until_end(sudo / "tries") == "end\n"
+
+
+def test_a_wrong_password_is_not_sent_again(asking: Ssh, sudo: Path) -> None:
+    """A machine has many parts, whose scripts come at once: a try for each would lock the user out."""
+    write_program(sudo / "sudo", f'echo started >>"${{0%/*}}/starts"; {ASKING}')
+    connector = SshConnector("box", asking, Secret("c0ffee-wrong"))
+    with contextlib.closing(connector), ThreadPoolExecutor(5) as pool:
+        each = [pool.submit(connector.run, "true", deadline_s=SOON_S) for _ in range(5)]
+        said = {str(one.exception(SOON_S)).partition(";")[0] for one in each}
+    assert said == {"box: sudo does not take the password that the secret 'ops-sudo' has"}
+    assert (sudo / "starts").read_text() == "started\n"
 
 
 @pytest.mark.parametrize("wrong", ["", "\n", "two\nlines"])

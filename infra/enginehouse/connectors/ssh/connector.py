@@ -295,6 +295,20 @@ class _Relayed:
     def open(self, deadline_s: float) -> bool:
         """Whether somebody listens there."""
         self._channel.settimeout(deadline_s)
+        if self._sudo:
+            with self._sudo.turn(lambda: None):
+                self._start(deadline_s)
+                self._sudo.pass_through(self._channel, lambda: None)
+        else:
+            self._start(deadline_s)
+        self._channel.sendall(self._sent.head)
+        while command.RELAY_OPEN not in self._notes:
+            if self._err.ended is not None or not (data := self._channel.recv_stderr(READ_BYTES)):
+                return False
+            self._err.add(data)
+        return True
+
+    def _start(self, deadline_s: float) -> None:
         until = time.monotonic() + deadline_s
         try:
             with after(deadline_s, self._channel.close):
@@ -303,14 +317,6 @@ class _Relayed:
             if time.monotonic() >= until:
                 raise TimeoutError from None
             raise
-        if self._sudo:
-            self._sudo.pass_through(self._channel, lambda: None)
-        self._channel.sendall(self._sent.head)
-        while command.RELAY_OPEN not in self._notes:
-            if self._err.ended is not None or not (data := self._channel.recv_stderr(READ_BYTES)):
-                return False
-            self._err.add(data)
-        return True
 
     def take(self, data: bytes) -> bytes:
         """What came from the socket."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import logging
+import select
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,6 +72,13 @@ def connect(host: str, route: tuple[Hop, ...]) -> Link:
             transport.close()
         raise
     return Link(transports=tuple(transports))
+
+
+def await_output(channel: paramiko.Channel, within_s: float) -> None:
+    """Until something comes or ends. (`select.select` knows no descriptor above 1023; a large fleet has more.)"""
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    poll.poll(within_s * 1000)
 
 
 def _direct(hop: Hop) -> socket.socket:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import select
 import socket
 import threading
 import time
@@ -15,7 +14,7 @@ import paramiko
 from enginehouse.connectors.base import Result
 from enginehouse.connectors.output import Lines, Tail
 from enginehouse.connectors.ssh.command import pack
-from enginehouse.connectors.ssh.link import BROKEN
+from enginehouse.connectors.ssh.link import BROKEN, await_output
 from enginehouse.connectors.ssh.marked import Marked
 from enginehouse.connectors.ssh.sudo import Sudo
 from enginehouse.errors import Unreachable
@@ -102,7 +101,7 @@ class Session:
         with contextlib.suppress(Unreachable):
             while self.group is None and not self._is_over() and time.monotonic() < until:
                 if not self._drain():
-                    self._await_output(FEED_S)
+                    await_output(self._channel, FEED_S)
         return self.group
 
     def tail(self, lines: int) -> tuple[str, ...]:
@@ -111,18 +110,17 @@ class Session:
 
     def run(self) -> Result:
         """Serve the script until it ends. Raises `Unreachable` if it can't start or the connection breaks."""
-        try:
-            with after(self._within_s, self._channel.close):
-                self._channel.exec_command(self._command)
-        except BROKEN:
-            raise self._broke_off() from None
         if self._sudo:
-            self._sudo.pass_through(self._channel, self._check)
+            with self._sudo.turn(self._check):
+                self._start()
+                self._sudo.pass_through(self._channel, self._check)
+        else:
+            self._start()
         with after(self._within_s + STUCK_S, self._cut_if_stuck):
             while not self.ended and not self._is_over():
                 self._check()
                 if not self._drain():
-                    self._feed() if self._feeding else self._await_output(TICK_S)
+                    self._feed() if self._feeding else await_output(self._channel, TICK_S)
         return self._result()
 
     def send(self, data: bytes) -> None:
@@ -139,16 +137,17 @@ class Session:
         """Close the channel; whoever is in `run` comes back."""
         self._channel.close()
 
+    def _start(self) -> None:
+        try:
+            with after(self._within_s, self._channel.close):
+                self._channel.exec_command(self._command)
+        except BROKEN:
+            raise self._broke_off() from None
+
     def _is_over(self) -> bool:
         """Whether nothing more will come, marks or not."""
         over = self._channel.closed or self._channel.eof_received
         return over and not self._channel.recv_ready() and not self._channel.recv_stderr_ready()
-
-    def _await_output(self, within_s: float) -> None:
-        """Until something comes or ends. (`select.select` knows no descriptor above 1023; a large fleet has more.)"""
-        poll = select.poll()
-        poll.register(self._channel, select.POLLIN)
-        poll.poll(within_s * 1000)
 
     def _drain(self) -> bool:
         """Take what has come; whether anything had."""

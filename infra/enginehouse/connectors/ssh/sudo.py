@@ -6,14 +6,15 @@ one mistake would count as three, which may lock the user out. So the machine sa
 
 from __future__ import annotations
 
-import select
+import contextlib
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import paramiko
 
 from enginehouse.connectors.ssh.command import SUDO_ASKS, SUDO_READY
-from enginehouse.connectors.ssh.link import BROKEN
+from enginehouse.connectors.ssh.link import BROKEN, await_output
 from enginehouse.errors import EnginehouseError, Unreachable
 from enginehouse.render.symbols import Secret
 
@@ -25,13 +26,37 @@ _LINE_ENDS = "\r\n\0"
 
 
 class Sudo:
-    """`secret` is the name of the password."""
+    """The way through sudo on one machine, for all scripts there. `secret` is the name of the password.
+
+    Until sudo has taken the password, one script after the other tries; what it did not take is never sent again.
+    """
 
     def __init__(self, host: str, user: str, secret: str, password: Secret) -> None:
         self._host = host
         self._user = user
         self._secret = secret
         self._password = password
+        self._turn = threading.Lock()
+        self._taken = False
+        self._refused_for = ""
+        """Why it is not sent again; empty if it may be."""
+
+    @contextlib.contextmanager
+    def turn(self, check: Callable[[], None]) -> Iterator[None]:
+        """Around starting sudo and passing through it. `check` is called while others have their turn.
+
+        Raises `Unreachable` if sudo has not taken the password before.
+        """
+        while not self._turn.acquire(timeout=TICK_S):
+            check()
+        with contextlib.ExitStack() as mine:
+            mine.callback(self._turn.release)
+            if self._refused_for:
+                raise Unreachable(self._refused_for)
+            if self._taken:
+                mine.close()
+            yield
+            self._taken = True
 
     def pass_through(self, channel: paramiko.Channel, check: Callable[[], None]) -> None:
         """Return when what follows on stdin is the script's. `check` is called between moves and ends it by raising.
@@ -62,11 +87,11 @@ class Sudo:
             elif time.monotonic() >= until:
                 raise self._refused(f"sudo asks for something else than a password{self._said(out, err)}")
             else:
-                select.select([channel], [], [], TICK_S)
+                await_output(channel, TICK_S)
             if err.count(SUDO_ASKS) > asked:
                 asked += 1
                 if asked > 1:
-                    raise self._refused(f"sudo does not take the password that the secret {self._secret!r} has")
+                    raise self._not_taken()
                 channel.sendall(self._line())
 
     def _line(self) -> bytes:
@@ -74,6 +99,11 @@ class Sudo:
         if not password or any(sign in password for sign in _LINE_ENDS):
             raise self._refused(f"the secret {self._secret!r} is no password: it is empty or has several lines")
         return f"{password}\n".encode()
+
+    def _not_taken(self) -> Unreachable:
+        error = self._refused(f"sudo does not take the password that the secret {self._secret!r} has")
+        self._refused_for = str(error)
+        return error
 
     def _ended(self, channel: paramiko.Channel, out: bytes, err: bytes) -> Unreachable:
         if not channel.eof_received:
