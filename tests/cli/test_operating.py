@@ -477,6 +477,17 @@ def test_an_adopted_stack_has_nothing_that_nobody_knows_and_no_owner(orphaned: W
     assert engines.items() <= orphaned.processes().items()
 
 
+def test_a_machine_that_was_another_host_is_not_adopted(orphaned: World, call: Call, place: Path) -> None:
+    """Addresses of two hosts that were exchanged must not end what runs on either."""
+    file = place / "stacks" / f"{orphaned.stack}.yaml"
+    file.write_text(file.read_text().replace("box", "crate"))
+    before = orphaned.snapshot()
+    code, out, _ = call("adopt", "--yes", "--take-over")
+    assert (code, orphaned.snapshot()) == (ExitCode.OK, before)
+    assert "box: the machine was this host; call it so again, or remove the stack there" in out
+    write(place, orphaned)
+
+
 def test_a_frozen_stack_is_not_adopted(orphaned: World, call: Call) -> None:
     """A standing order stands for everybody."""
     call("freeze", "--reason", "exams")

@@ -30,7 +30,7 @@ class Finding:
     found: Standing
     left: tuple[Manifest, ...]
     strange: tuple[str, ...]
-    """Other hosts of the stack that the machine was."""
+    """Other hosts of the stack that the machine was: what is there may be theirs, so nothing of it ends."""
 
 
 def adopt(stack: str, *, yes: bool, take_over: bool, ask: Ask | None, progress: Callable[[str], None]) -> Answer:
@@ -44,7 +44,7 @@ def adopt(stack: str, *, yes: bool, take_over: bool, ask: Ask | None, progress: 
         seen, asked = of_each(made.hosts, lambda host: _look(made, host, context), progress, pool)
         lines = tuple(row for host, one in seen for row in found_text(host, one.found, one.left, one.strange))
         then = next_text(made.stack, [one.found for _, one in seen])
-        work = [(host, one) for host, one in seen if one.left or one.found.owner]
+        work = [(host, one) for host, one in seen if one.left or (one.found.owner and not one.strange)]
         if not work:
             return Answer(lines=(*lines, then), code=asked)
         for text in as_text(lines).splitlines():
@@ -62,11 +62,9 @@ def _look(made: Plan, host: HostPart, context: Context) -> Finding:
     planned_there = [part for part in made.parts() if part.host == host.host]
     known = {name for part in planned_there for name in (part.name, part.renamed_from)}
     others = [one for one in found.parts if one.part.name not in known]
-    return Finding(
-        found=found,
-        left=tuple(one for kind in ORDER for one in others if isinstance(one.part, kind)),
-        strange=tuple(one.part.name for one in others if isinstance(one.part, HostPart)),
-    )
+    strange = tuple(one.part.name for one in others if isinstance(one.part, HostPart))
+    left = () if strange else tuple(one for kind in ORDER for one in others if isinstance(one.part, kind))
+    return Finding(found=found, left=left, strange=strange)
 
 
 def _check_consent(work: Sequence[Finding], *, yes: bool, take_over: bool, ask: Ask | None) -> None:

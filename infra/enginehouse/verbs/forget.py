@@ -29,14 +29,15 @@ def forget(stack: str, host: str, *, yes: bool, ask: Ask | None, progress: Progr
     """
     made = planned(stack)
     part = next((one for one in made.hosts if one.name == host), None)
-    if part:
-        _check_silent(part, stack, progress)
+    why = _silence(part, stack, progress) if part else ""
     begin = pulumi_of(stack_file(stack))
     if begin is None:
         raise InvalidInput(
             f"there is no Pulumi project with {stack} here; where it is, "
             f"`{FORGET}={host} pulumi refresh -s {made.stack}` does the same"
         )
+    if why:
+        progress(why)
     if not yes and (ask is None or ask(f"forget all that {made.stack} has on {host}? (yes or no)") != "yes"):
         raise InvalidInput(f"nothing was changed; to forget {host}, say --yes")
     _refresh((*begin, "refresh", "--stack", made.stack, "--yes", "--skip-preview"), host, progress)
@@ -45,18 +46,22 @@ def forget(stack: str, host: str, *, yes: bool, ask: Ask | None, progress: Progr
     return Answer(lines=(line(done), *([line(still)] if part else [])))
 
 
-def _check_silent(part: HostPart, stack: str, progress: Progress) -> None:
-    """One that answers and has nothing of the stack may be another machine: then Pulumi's provider knows."""
+def _silence(part: HostPart, stack: str, progress: Progress) -> str:
+    """Why the machine can't be asked: an agent without keys is no reason to forget it, and the person shall see that.
+
+    One that answers and has nothing of the stack may be another machine: then Pulumi's provider knows.
+    """
     try:
         with looking("forget", progress, stack) as context:
             found = standing(part, context)
-    except ConnectorError:
-        return
+    except ConnectorError as error:
+        return str(error)
     if found.parts or found.damaged:
         raise InvalidInput(
             f"{part.name} answers and has {part.stack}; take it out of the stack file, "
             f"and `pulumi up -s {part.stack}` removes what is there"
         )
+    return ""
 
 
 def _refresh(words: tuple[str, ...], host: str, progress: Progress) -> None:

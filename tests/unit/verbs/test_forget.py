@@ -55,7 +55,7 @@ def test_pulumi_looks_and_lets_go(project: Path) -> None:
     out, told = call("shop-1")
     asked = f"shop-1: --cwd {project} --non-interactive refresh --stack demo --yes --skip-preview\n"
     assert (project / "asked").read_text() == asked
-    assert told == ["looked at everything"]
+    assert told == ["shop-1: does not answer", "looked at everything"]
     assert out.startswith("shop-1 is forgotten; whatever is on it stays there\nshop-1 is still in the stack file")
 
 
@@ -72,6 +72,18 @@ def test_one_that_answers_and_has_the_stack_is_refused(project: Path, monkeypatc
     answers(monkeypatch, NOTHING)
     call("shop-1")
     assert (project / "asked").exists()
+
+
+def test_why_it_can_not_be_asked_is_told_before_somebody_agrees(project: Path) -> None:
+    """It may run well, and only the person's keys or way be missing."""
+    told: list[str] = []
+
+    def ask(question: str) -> str:
+        assert told == ["shop-1: does not answer"]
+        return "no"
+
+    with pytest.raises(InvalidInput):
+        forget("demo", "shop-1", yes=False, ask=ask, progress=told.append)
 
 
 @pytest.mark.parametrize("ask", [None, lambda question: "no", lambda question: "y"])
