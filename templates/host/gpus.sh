@@ -53,7 +53,8 @@ gpus_and_users() { # SECONDS each question may take
 }
 
 mark_of() { # PID: which program of ours it is; that of another state folder is told with its folder
-    tr '\000' '\n' 2>/dev/null <"/proc/$1/environ" | state=$state awk '
+    # Line ends inside of values become other characters, so that a line is a variable.
+    tr '\000\n' '\n\001' 2>/dev/null <"/proc/$1/environ" | state=$state awk '
         index($0, "ENGINEHOUSE_PROGRAM=") == 1 { program = substr($0, 21) }
         index($0, "ENGINEHOUSE_STATE=") == 1 { folder = substr($0, 19) }
         END { if (program) print (folder == ENVIRON["state"] ? "" : folder ": ") program }'

@@ -19,7 +19,8 @@ def graphics(values: Values) -> Graphics:
     answer, displays = said(values, "gpus"), tuple(_displays(values.get("pci", "")))
     rows = list(_rows(answer.text)) if answer and answer.ok else []
     slices = _slices(_text(values, "gpu_list"))
-    programs = dict(line.split("\t") for line in values.get("gpu_programs", "").splitlines())
+    marks = (line.partition("\t") for line in values.get("gpu_programs", "").split("\n"))
+    programs = {pid: program for pid, _, program in marks}
     computing = _computing(_text(values, "gpu_processes"), programs)
     found = [_gpu(row, index, slices, computing) for index, row in enumerate(rows)]
     return Graphics(

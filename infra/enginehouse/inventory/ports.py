@@ -44,7 +44,7 @@ def _address(digits: str) -> str:
 
 
 def _owners(text: str) -> Iterator[tuple[str, Listening]]:
-    for line in text.splitlines():
+    for line in filter(None, text.split("\n")):  # a program may be called like no line should
         inode, pid, command, group, program = (*line.split("\t"), "", "", "", "")[:5]
         owner = Listening(port=0, addresses=(), pid=int(pid), command=command, unit=_unit(group), program=program)
         yield inode, owner

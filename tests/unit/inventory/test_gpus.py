@@ -107,3 +107,12 @@ def test_a_process_name_may_hold_anything() -> None:
     rows = "gpu_uuid, pid, used_gpu_memory [MiB], process_name\nGPU-1, 7, [N/A], /opt/a, b/python\nexit 0\n"
     (gpu,) = graphics(gpus="index, uuid\n0, GPU-1\nexit 0\n", gpu_processes=rows).gpus
     assert gpu.processes == (Computing(pid=7, command="/opt/a, b/python", memory_mib=None),)
+
+
+@pytest.mark.parametrize("mark", ["demo/box/a", "/a\vb: demo/\tbox/a", ""])
+def test_a_mark_may_hold_anything_but_a_line_end(mark: str) -> None:
+    """It is somebody else's to choose."""
+    rows = "gpu_uuid, pid, used_gpu_memory [MiB], process_name\nGPU-1, 7, [N/A], python\nexit 0\n"
+    values = {"gpus": "index, uuid\n0, GPU-1\nexit 0\n", "gpu_processes": rows, "gpu_programs": f"7\t{mark}\n"}
+    (gpu,) = graphics(**values).gpus
+    assert [process.program for process in gpu.processes] == [mark]

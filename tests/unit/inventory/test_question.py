@@ -80,10 +80,12 @@ def test_one_that_fails_is_quoted(ask: Ask, tmp_path: Path) -> None:
         ({"ENGINEHOUSE_PROGRAM": "demo/box/a", "ENGINEHOUSE_STATE": "/my state"}, "demo/box/a\n"),
         ({"ENGINEHOUSE_PROGRAM": "demo/box/a", "ENGINEHOUSE_STATE": "/other"}, "/other: demo/box/a\n"),
         ({"ENGINEHOUSE_STATE": "/my state"}, ""),
+        ({"NOTES": "two\nENGINEHOUSE_PROGRAM=demo/box/a", "ENGINEHOUSE_STATE": "/my state"}, ""),
+        ({"ENGINEHOUSE_PROGRAM": "demo/box/a\nb", "ENGINEHOUSE_STATE": "/my state"}, "demo/box/a\1b\n"),
     ],
 )
 def test_a_program_is_ours_only_in_our_state_folder(environ: dict[str, str], mark: str) -> None:
-    """Another user of the machine may call a stack the same."""
+    """Another user of the machine may call a stack the same. A value of several lines is one value."""
     with subprocess.Popen(["sleep", "60"], env={"PATH": "/usr/bin:/bin", **environ}) as process:
         script = f"{render('host/gpus.sh')}\nstate='/my state'\nmark_of {process.pid}\n"
         done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=True)
