@@ -73,6 +73,15 @@ drained_in() { # FOLDER of a stack: the order of each of its parts that has one
     done
 }
 
+claims_in() { # FOLDER of all stacks: what each part has claimed
+    key claims
+    for file in "$1"/*/*/claims; do
+        part=${file#"$1"/} part=${part%/claims}
+        case $part in weights/*) continue ;; esac
+        [ ! -f "$file" ] || while read -r claim; do printf '%s\n' "$part$tab$claim"; done <"$file"
+    done
+}
+
 other_host() { # FOLDER of a stack, HOST: another host part that this machine is, too
     for file in "$1"/*/supervisord.conf; do
         name=${file%/*} name=${name##*/}

@@ -72,7 +72,7 @@ def new_world(kind: Callable[..., W]) -> Iterator[W]:
         (tools / name).symlink_to(require_tool(name))
     install_standin(tools, folder / JOURNAL)
     with ExitStack() as claim:
-        claimed = (port for port in PORTS if _claim(port // BLOCK, claim))
+        claimed = (port for port in PORTS if claim_block(port // BLOCK, claim))
         worlds = (kind(folder=folder, port=port, tools=tools) for port in claimed)
         made = next(candidate for candidate in worlds if all_free(candidate.plan()))
         try:
@@ -83,7 +83,7 @@ def new_world(kind: Callable[..., W]) -> Iterator[W]:
             shutil.rmtree(folder)
 
 
-def _claim(number: int, claim: ExitStack) -> bool:
+def claim_block(number: int, claim: ExitStack) -> bool:
     """Whether nobody else has that block; then it is ours until `claim` ends."""
     CLAIMS.mkdir(exist_ok=True)
     file = claim.enter_context((CLAIMS / str(number)).open("w"))

@@ -92,6 +92,12 @@ def _drained_in(machine: Machine, folder: str) -> Facts:
             yield from _text_of(machine, f"drained.{part}", path)
 
 
+def _claims_in(machine: Machine, folder: str) -> Facts:
+    found = ((path.removeprefix(f"{folder}/"), entry) for path, entry in machine.files.below(folder))
+    claims = ((path.removesuffix("/claims"), entry.content) for path, entry in found if path.endswith("/claims"))
+    yield "claims", "".join(f"{part}\t{line}\n" for part, content in claims for line in content.splitlines())
+
+
 def _newest_generation(machine: Machine, folder: str) -> Facts:
     numbers = [int(name.removesuffix(".json")) for name in machine.files.names_in(folder) if name.endswith(".json")]
     if numbers:
@@ -165,6 +171,7 @@ _LOOKS: Mapping[str, Callable[..., Facts]] = {
     "[": _test,
     "text_of": _text_of,
     "drained_in": _drained_in,
+    "claims_in": _claims_in,
     "other_host": lambda machine, folder, host: iter(()),
     "newest_generation": _newest_generation,
     "each_of": _each_of,

@@ -26,7 +26,7 @@ from typing import Any
 
 VALUED = (
     "model", "alias", "host", "port", "ctx-size", "parallel", "cache-ram", "sse-ping-interval", "threads", "fit",
-    "cors-origins", "chat-template",
+    "cors-origins", "chat-template", "gpu-layers",
 )  # fmt: skip
 BARE = ("metrics", "slots", "offline", "no-ui", "no-cors-credentials", "jinja")
 VERSION = "version: 11434 (stand-in)\nbuilt with nothing for nobody\n"

@@ -44,11 +44,13 @@ def start_script(
     greeting: str,
     command: Sequence[str],
     env: Mapping[str, str],
+    gpus: Sequence[str] = (),
 ) -> tuple[Placed, ...]:
     """The script that runs an engine in a container for as long as it runs itself.
 
-    `command` is Docker's program and the engine's arguments. Values of `env` are in the script alone, which is private:
-    the command line has their names. An image that comes from a mirror is found by its digest, whatever its name here.
+    `command` is Docker's program and the engine's arguments, `gpus` are UUIDs. Values of `env` are in the script alone,
+    which is private: the command line has their names. An image that comes from a mirror is found by its digest,
+    whatever its name here.
     """
     docker, *arguments = command
     image, mirrored = str(part.image), _is_mirrored(part)
@@ -63,7 +65,8 @@ def start_script(
         *("--network=host", "--userns=host", "--log-driver=none", "--no-healthcheck"),
         *("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges"),
         *_room(part.container or Container()),
-        f"--mount={_mount(weights)}",
+        f"--mount={_csv('type=bind', f'source={weights}', f'target={weights}', 'readonly')}",
+        *((f"--gpus={_csv('device=' + ','.join(gpus))}",) if gpus else ()),
         f"--env=ENGINEHOUSE_PROGRAM={mark}{CONTAINER}",
         *(f"--env={name}" for name in ("ENGINEHOUSE_STATE", "ENGINEHOUSE_RELEASE", *env)),
     )
@@ -153,8 +156,8 @@ def _room(container: Container) -> Iterator[str]:
     yield from (f"--ulimit={name}={value}:{value}" for name, value in container.ulimits.items())
 
 
-def _mount(path: str) -> str:
-    """A file at the same path inside, for reading. Docker takes the words of a mount as CSV."""
+def _csv(*words: str) -> str:
+    """As Docker takes the words of a mount, and of what it gives of devices."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(("type=bind", f"source={path}", f"target={path}", "readonly"))
+    csv.writer(line, lineterminator="").writerow(words)
     return line.getvalue()

@@ -16,6 +16,7 @@ from enginehouse.converge.standing import Order
 from enginehouse.converge.standing import from_json as order_from_json
 from enginehouse.gateway.stats import ServerRow, parse_stats
 from enginehouse.inventory.answers import BadProbe, values_of
+from enginehouse.inventory.claims import Claimed, claims
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,8 @@ class Facts:
     hangs: Hangs | None = None
     hung_others: Mapping[str, Hung] = field(default_factory=dict)
     """Replicas that this part depends on and whose engine hangs, by part name."""
+    claims: tuple[Claimed, ...] = ()
+    """Of all parts of all stacks in this state folder, its own included."""
     files: Mapping[str, Stored] = field(default_factory=dict)
     """Absolute path to what is stored there."""
     processes: tuple[Process, ...] = ()
@@ -169,6 +172,7 @@ def parse(text: str, stack: str) -> Facts:
         hung=hung(values.get("hung")),
         hangs=hangs(values.get("hangs")),
         hung_others={name: found for name, value in _of_others("hung", values) if (found := hung(value))},
+        claims=claims(values.get("claims", "")),
         files=dict(_files(values.get("files", ""))),
         processes=tuple(_processes(values.get("processes", ""), stack)),
         listeners={found.port: found for found in _listeners(values.get("listeners", ""))},

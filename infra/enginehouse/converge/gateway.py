@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 import enginehouse.converge.certificates as certificates
+import enginehouse.converge.claimed as claimed
 import enginehouse.converge.scripts as scripts
 from enginehouse.converge.configuration import configuration, shown
 from enginehouse.converge.facts import Facts, Tool
@@ -163,7 +164,8 @@ class _Gateway:
         self.metrics_port = self._metrics_port()
         self.certificates = certificates.program(part, self.places)
         self.certificate_fault = certificates.fault(part, facts)
-        self.files = (*self.served, self.start, self.metrics_port, *self.certificates, self.program_file)
+        self.claims = claimed.file(self.places, claimed.wanted(part))
+        self.files = (*self.served, self.start, self.metrics_port, self.claims, *self.certificates, self.program_file)
         self.wrong = wrong_files(self.files, facts.files)
         self.check = tuple(fill(word, symbols, {}) for word in commands.check(self.tool.path))
 
@@ -336,6 +338,7 @@ def _close(gateway: _Gateway) -> Iterator[Step]:
 
 
 def _check_ports(gateway: _Gateway) -> None:
+    claimed.check(gateway.part, gateway.facts, claimed.wanted(gateway.part))
     ours = {process.pid for process in gateway.facts.processes}
     taken = [
         f"port {port} is taken by {listener}"

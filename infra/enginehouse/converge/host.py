@@ -143,6 +143,8 @@ def _too_old(tool: Tool, part: HostPart) -> str:
 
 
 def _get(name: str, part: HostPart) -> str:
+    if name in packages.BY_HAND:
+        return f"get it from {packages.BY_HAND[name]}"
     package = f"your system's package {packages.PACKAGES.get(name, name)}"
     setup = part.connection.ssh is None and name in ("haproxy", "supervisord")
     return f"get it from `make setup`, or {package}" if setup else f"get it from {package}"

@@ -12,7 +12,7 @@ import enginehouse.converge.scripts as scripts
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.places import Places
 from enginehouse.converge.steps import Sh
-from enginehouse.planner.parts import HostPart
+from enginehouse.planner.parts import TOOLKIT, HostPart
 
 PACKAGES: Mapping[str, str] = {
     "haproxy": "haproxy",
@@ -24,6 +24,8 @@ PACKAGES: Mapping[str, str] = {
     "docker": "docker.io",
 }
 """Program to package, the same names in Debian 10 to 13 and Ubuntu 20.04 to 24.04."""
+BY_HAND: Mapping[str, str] = {TOOLKIT: "NVIDIA's package nvidia-container-toolkit, then `systemctl restart docker`"}
+"""What Enginehouse does not install: it would have to restart Docker, and with it what others run there."""
 INSTALL_S = 1800.0
 """Some 30 MB over a slow link, and the wait for another package manager: unattended upgrades take minutes."""
 

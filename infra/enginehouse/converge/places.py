@@ -87,6 +87,11 @@ class Places:
         return f"{self.part}/watch"
 
     @property
+    def claims(self) -> str:
+        """Ports and GPUs that no other part gets."""
+        return f"{self.part}/claims"
+
+    @property
     def hung(self) -> str:
         """There while the watchdog knows that a replica's engine hangs, and until it is known to work again."""
         return f"{self.part}/run/hung"

@@ -47,7 +47,7 @@ def probe(part: Part) -> str:
     """The script for `part`. It writes nothing and needs no stdin."""
     facts = ("find_state", "machine", *_common(part), *_KINDS[type(part)](part))
     # One encoding around everything: no answer of a program can be taken for another fact.
-    names = ("probe", "gpus") if isinstance(part, HostPart) and part.gpus else ("probe",)
+    names = ("probe", "gpus") if isinstance(part, HostPart | ReplicaPart) and part.gpus else ("probe",)
     lines = (
         *(render(f"host/{name}.sh") for name in names),
         "facts() {",
@@ -169,6 +169,9 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
     if part.renamed_from:
         yield f"text_of former_drained {places.other(part.renamed_from).drained}"
     yield f"files_below {places.part} {' '.join(programs)}"
+    yield f"claims_in {STATE}"
+    if part.gpus:
+        yield from ("pci", f"gpus {PATIENCE_S}")
     yield "listeners"
     yield f"answers {shlex.quote(engine.health_path)} {ports}"
     yield f"gateway_stats {metrics_port_file(gateway)}"
@@ -186,6 +189,7 @@ def _gateway(part: GatewayPart) -> Iterator[str]:
     places = _places(part)
     more = (places.program_file(CERTIFICATES),) if certificates.is_made(part) else ()
     yield f"files_below {' '.join((places.part, places.program_file(part.name), *more))}"
+    yield f"claims_in {STATE}"
     yield "listeners"
     yield f"gateway_stats {metrics_port_file(places)}"
     yield from certificates.probe(part, places)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import enginehouse.converge.claimed as claimed
 import enginehouse.converge.scripts as scripts
 import enginehouse.converge.sides as sides
 from enginehouse.converge.facts import Facts
@@ -48,6 +49,8 @@ def steps(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> Ste
 def foreseen(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     """The steps once host and weights are there. Before new weights are, nobody knows what fits into memory."""
     replica = Replica(part, facts, secrets)
+    if not replica.running():
+        claimed.check(part, facts, replica.claims)
     brings = bool(part.binary or part.image) and part.program not in facts.tools
     if brings and not replica.running():
         return Steps(effect=Effect.START, reason="the engine starts once its program is there")
@@ -120,12 +123,14 @@ def _keep(replica: Replica, serving: Runner) -> Steps:
     left, leaving = split(replica, serving, others)
     now = list(_put_to_work(replica, serving, known=known))
     now += [*(step for runner in leaving for step in _retire(replica, runner)), *_forget_idle(replica)]
-    besides = replica.facts.moves or _unwatched(replica, serving)
+    besides = replica.facts.moves or _unwatched(replica, serving) or _unclaimed(replica)
     if not now and known and manifest and manifest.records(replica.part) and not besides:
         return Steps(reason=f"release {replica.release} serves on side {serving.side}")
     runs_on = f"release {replica.release} runs on as it is on side {serving.side}"
     effect, more = (Effect.TRAFFIC, f"; {', '.join(step.title for step in now)}") if now else (Effect.RECORD, "")
-    return Steps(activate=(*now, *_close(replica, serving, left)), effect=effect, reason=runs_on + more)
+    return Steps(
+        activate=(*now, *_close(replica, serving, left, _unclaimed(replica))), effect=effect, reason=runs_on + more
+    )
 
 
 def _put_to_work(replica: Replica, serving: Runner, *, known: bool) -> Iterator[Step]:
@@ -160,6 +165,7 @@ def _prove(replica: Replica, serving: Runner, *, known: bool) -> Activation:
 
 def _exchange(replica: Replica) -> Steps:
     """Another release runs, or none: start this one, and end the other once it has taken over."""
+    claimed.check(replica.part, replica.facts, replica.claims)
     running = replica.running()
     old = running[0] if running else None
     target = _target(replica, old)
@@ -170,10 +176,11 @@ def _exchange(replica: Replica) -> Steps:
     ending = [*(step for runner in leaving for step in _retire(replica, runner)), *_forget_idle(replica, target)]
     if gone:
         ending += sides.set_state(replica, gone, ServerState.MAINT, f"taking side {gone.side} out of the gateway")
-    activate = (switch, *ending, *_close(replica, target, left))
+    activate = (switch, *ending, *_close(replica, target, left, _too_much(replica)))
     effect, reason = _meaning(replica, old, target)
     stage = tuple(_stage(replica, target))
-    return Steps(stage=stage, activate=activate, effect=effect, reason=reason, memory_mib=replica.needed_mib())
+    memory_mib = 0 if replica.computes_on_gpus() else replica.needed_mib()
+    return Steps(stage=stage, activate=activate, effect=effect, reason=reason, memory_mib=memory_mib)
 
 
 def _meaning(replica: Replica, old: Runner | None, target: Runner) -> tuple[Effect, str]:
@@ -190,11 +197,15 @@ def _meaning(replica: Replica, old: Runner | None, target: Runner) -> tuple[Effe
 
 
 def _stage(replica: Replica, target: Runner) -> Iterator[Step]:
-    """The release's image and folder, beside what runs. Its program file comes with the start."""
+    """The release's image and folder, beside what runs. Its program file comes with the start.
+
+    Until that is through, it claims what both releases need.
+    """
     if replica.part.image:
         yield replica.bring_image()
     *files, _ = replica.files(target.side)
-    if wrong := wrong_files(files, replica.facts.files):
+    both = (*claimed.kept(replica.part, replica.facts), *replica.claims)
+    if wrong := wrong_files((*files, claimed.file(replica.places, both)), replica.facts.files):
         yield Place(title=f"staging release {replica.release}", files=wrong)
 
 
@@ -246,11 +257,12 @@ def _switch(replica: Replica, old: Runner, target: Runner) -> Activation:
 
 
 def _fits_beside(replica: Replica) -> bool:
-    return replica.facts.memory_mib >= replica.needed_mib()
+    return replica.free_mib() >= replica.needed_mib()
 
 
 def _numbers(replica: Replica) -> str:
-    return f"{replica.needed_mib()} MiB needed, {replica.facts.memory_mib} free"
+    where = " on its GPUs" if replica.computes_on_gpus() else ""
+    return f"{replica.needed_mib()} MiB needed, {replica.free_mib()} free{where}"
 
 
 def _start(replica: Replica, runner: Runner, title: str) -> tuple[Step, ...]:
@@ -321,7 +333,7 @@ def _stop(replica: Replica, runner: Runner) -> tuple[Step, ...]:
     return (*out, StopProgram(title=f"stopping {runner.program}", program=runner.program, file=runner.file))
 
 
-def _close(replica: Replica, serving: Runner, left: tuple[Left, ...]) -> Iterator[Step]:
+def _close(replica: Replica, serving: Runner, left: tuple[Left, ...], claims: tuple[Placed, ...]) -> Iterator[Step]:
     """What ends every change: old releases go, a former name's folder goes, the manifest is written."""
     manifest, places = replica.facts.manifest, replica.places
     now = f"{replica.release}-{serving.side}"
@@ -338,16 +350,32 @@ def _close(replica: Replica, serving: Runner, left: tuple[Left, ...]) -> Iterato
         yield Sh(title=f"removing the folder of {replica.part.renamed_from}", script=scripts.remove(former))
     if unwatched := _unwatched(replica, serving):
         yield Place(title="telling the watchdog", files=unwatched)
+    if claims:
+        yield Place(title="claiming what it needs", files=claims)
     if replica.facts.hung:
         yield Sh(title="forgetting that it hung", script=scripts.remove(places.hung))
     yield WriteManifest(
         title="recording the release",
-        files=(*replica.files(serving.side), replica.watched(serving.side)),
+        files=(*replica.files(serving.side), replica.watched(serving.side), _claims(replica)),
         tools=replica.tool.line(),
         release=replica.release,
         side=serving.side,
         left=left,
     )
+
+
+def _claims(replica: Replica) -> Placed:
+    return claimed.file(replica.places, replica.claims)
+
+
+def _unclaimed(replica: Replica) -> tuple[Placed, ...]:
+    return wrong_files((_claims(replica),), replica.facts.files)
+
+
+def _too_much(replica: Replica) -> tuple[Placed, ...]:
+    """Its claims, if others are written down beside them while releases are exchanged."""
+    before = {str(claim) for claim in claimed.kept(replica.part, replica.facts)}
+    return (_claims(replica),) if before - {str(claim) for claim in replica.claims} else ()
 
 
 def _unwatched(replica: Replica, serving: Runner) -> tuple[Placed, ...]:

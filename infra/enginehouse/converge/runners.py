@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
+import enginehouse.converge.claimed as claimed
 import enginehouse.converge.containers as containers
 import enginehouse.converge.engine_unit as engine_unit
+import enginehouse.converge.gpus as gpus
 import enginehouse.converge.watch as watch
 from enginehouse.converge.facts import Facts, Process, Tool
 from enginehouse.converge.manifest import Left, Manifest
@@ -18,6 +20,7 @@ from enginehouse.engines import engines
 from enginehouse.engines.base import Engine
 from enginehouse.gateway.runtime import ServerState
 from enginehouse.gateway.stats import ServerRow
+from enginehouse.inventory.claims import Claimed
 from enginehouse.planner.digests import release_id
 from enginehouse.planner.parts import GatewayPart, ReplicaPart, Runtime, Side
 from enginehouse.render.symbols import Secret, fill
@@ -110,11 +113,29 @@ class Replica:
         """The side that runs exactly this release, from files and in a unit that nobody altered, and does not hang."""
         return next((runner for runner in self.running() if self._is_this_release(runner)), None)
 
+    @cached_property
+    def gpus(self) -> tuple[str, ...]:
+        """UUIDs of its GPUs. Raises `ConvergeFailed` if the machine does not have them."""
+        return gpus.uuids(self.part, self.facts)
+
+    @property
+    def claims(self) -> tuple[Claimed, ...]:
+        return claimed.wanted(self.part, self.gpus)
+
     def needed_mib(self) -> int:
         """Memory for one more engine: the estimate, and the weights as large as they are on the machine."""
         weights = self.facts.texts.get("weights", "").split()
         weights_mib = int(weights[0]) >> 20 if weights else 0
         return round((self.part.memory_mib + weights_mib) * MEMORY_MARGIN)
+
+    def free_mib(self) -> int:
+        """What there is for it: memory of its GPUs, or of the machine."""
+        own = gpus.free_mib(self.part, self.facts)
+        return self.facts.memory_mib if own is None else own
+
+    def computes_on_gpus(self) -> bool:
+        """Whether its GPUs have memory of their own, which no other part takes."""
+        return gpus.free_mib(self.part, self.facts) is not None
 
     def folder(self, side: Side) -> str:
         return self.places.release(f"{self.release}-{side}")
@@ -134,7 +155,7 @@ class Replica:
         env = {name: fill(value, symbols, self._secrets) for name, value in part.env.items()}
         greeting = f"{GREETING}release {self.release} starts on side {side}, port {part.ports[side]}"
         start: tuple[Placed, ...]
-        if starter := _apart(part):
+        if starter := _apart(part, self.gpus):
             weights = fill(part.weights_path, symbols, self._secrets)
             starts = [
                 starter(
@@ -151,6 +172,7 @@ class Replica:
             ]
             start = next((files for files in starts if self._runs(side, files)), starts[0])
         else:
+            env |= {gpus.VISIBLE: ",".join(self.gpus)} if self.gpus else {}
             start = (start_script(folder, f"{part.stack}/{part.name}/{side}", greeting, command, env),)
         return (
             *placed(part.files, folder, symbols, self._secrets),
@@ -263,10 +285,10 @@ def state_of(row: ServerRow) -> ServerState:
     return ServerState.DRAIN if row.status.startswith(("DRAIN", "no check")) else ServerState.READY
 
 
-def _apart(part: ReplicaPart) -> Callable[..., tuple[Placed, ...]] | None:
-    """What starts the engine of such a part, if the supervisor does not itself."""
+def _apart(part: ReplicaPart, uuids: Sequence[str] = ()) -> Callable[..., tuple[Placed, ...]] | None:
+    """What starts the engine of such a part, on these GPUs, if the supervisor does not itself."""
     if part.image:
-        return containers.start_script
+        return partial(containers.start_script, gpus=uuids)
     return engine_unit.start_script if part.runtime is Runtime.SYSTEMD else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enginehouse.converge.engine_unit as engine_unit
+import enginehouse.converge.gpus as gpus
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.weights import is_verified
 from enginehouse.converge.wire import DRIFT
@@ -14,7 +15,9 @@ def differences(part: ReplicaPart, facts: Facts) -> dict[str, object]:
     found: dict[str, object] = {}
     if facts.manifest and not facts.running(f"{part.name}/{facts.manifest.side}"):
         found["running"] = False
-    drift = {"engine": f"hung since {facts.hung.at}"} if facts.hung else {}
+    drift: dict[str, object] = {"engine": f"hung since {facts.hung.at}"} if facts.hung else {}
+    if lost := gpus.differences(part, facts):
+        drift["gpus"] = lost
     if not is_verified(part.weights, facts, "weights"):
         drift["weights"] = "missing or altered on the machine"
     if facts.manifest and (altered := engine_unit.altered(facts, facts.manifest.side)):

@@ -58,6 +58,8 @@ class Engine:
     check_options: CheckOptions
     image: str
     """Where its container images are, with `{version}` in the tag: what a person may look a digest up for."""
+    gpu_image: str
+    """The same of those that compute on GPUs of NVIDIA."""
     weights_suffixes: tuple[str, ...] = ()
     """Endings of the files it loads, in lower case; empty if it loads folders or by content."""
     health_path: str

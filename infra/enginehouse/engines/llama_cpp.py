@@ -155,6 +155,7 @@ def _defaults(deployment: Deployment, weights_path: str) -> dict[str, str | bool
         "port": "@{port}",
         "ctx-size": str(_padded(deployment.context_tokens) * deployment.slots),
         "parallel": str(deployment.slots),
+        **({"gpu-layers": "all"} if deployment.gpus else {}),  # all of the model, or a start that fails
         "fit": "off",  # else the engine silently serves a smaller context when memory is short
         "cache-ram": str(_CACHE_RAM_MIB),
         "sse-ping-interval": str(_SSE_PING_S),
@@ -208,6 +209,7 @@ ENGINE = Engine(
     memory_mib=_memory_mib,
     check_options=_check_options,
     image="ghcr.io/ggml-org/llama.cpp:server-{version}",
+    gpu_image="ghcr.io/ggml-org/llama.cpp:server-cuda-{version}",
     weights_suffixes=(".gguf",),
     health_path="/health",
     metrics_path="/metrics",

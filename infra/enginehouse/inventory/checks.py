@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from enginehouse.catalog.gpus import GPUS, model_of
+from enginehouse.inventory.claims import Kind, of_others
 from enginehouse.inventory.model import Gpu, Graphics, Inventory
+from enginehouse.planner.hardware import Gpus
 from enginehouse.planner.needs import Needs
-from enginehouse.planner.parts import Gpus, HostPart
+from enginehouse.planner.parts import HostPart
 
 ARCHITECTURES = ("x86_64", "aarch64")
 """What the engines' own builds are made for (llama.cpp releases, b11434)."""
@@ -50,7 +52,7 @@ def checks(host: HostPart, needs: Needs, found: Inventory, weights: Mapping[str,
     yield _clock(found)
     if host.gpus:
         yield gpus_check(host.gpus, found.graphics)
-        yield from (_gpu(host.stack, gpu) for gpu in found.graphics.gpus)
+        yield from (_gpu(host.stack, gpu, found) for gpu in _used(host.gpus, needs, found.graphics))
     if found.memory and not _has_other_memory(found.graphics):
         yield _memory(found.memory.total_mib, weights)
     if found.disk:
@@ -73,16 +75,25 @@ def gpus_check(declared: Gpus, found: Graphics) -> Check:
     )
 
 
-def _gpu(stack: str, gpu: Gpu) -> Check:
+def _used(declared: Gpus, needs: Needs, found: Graphics) -> tuple[Gpu, ...]:
+    """The GPUs that engines of the stack compute on: all, unless it says which."""
+    if not needs.gpus:
+        return found.gpus
+    places = {place for gpus in needs.gpus.values() for place in gpus}
+    return tuple(gpu for place, gpu in enumerate(found.of_model(declared.model)) if place in places)
+
+
+def _gpu(stack: str, gpu: Gpu, found: Inventory) -> Check:
+    claim = of_others(found.claims, Kind.GPU, gpu.uuid, stack)
     others = [process for process in gpu.processes if not process.program.startswith(f"{stack}/")]
-    ours = "in use by this stack" if gpu.processes else "free"
+    told = "in use by this stack" if gpu.processes else f"claimed by {claim.whose(stack)}" if claim else "free"
     more = f" and {len(others) - 1} more" if len(others) > 1 else ""
     return Check(
         what=f"gpu {gpu.index}",
-        ok=not others,
-        found=f"in use by {others[0]}{more}" if others else ours,
+        ok=not others and claim is None,
+        found=f"in use by {others[0]}{more}" if others else told,
         needed=f"free for {stack}",
-        remedy="stop what computes there",
+        remedy="stop what computes there, or let the stack have other GPUs",
     )
 
 
@@ -139,11 +150,13 @@ def _disk(folder: str, free_mib: int, weights: Mapping[str, Weight]) -> Check:
 def _port(stack: str, part: str, port: int, found: Inventory) -> Check:
     listener = found.listening(port)
     ours = listener is not None and listener.program.startswith(f"{stack}/")
+    claim = of_others(found.claims, Kind.PORT, str(port), stack)
     for_root = port < found.user.lowest_port
-    told = f"only root may listen there, not {found.user.name}" if for_root else "free"
+    told = f"claimed by {claim.whose(stack)}" if claim else "free"
+    told = f"only root may listen there, not {found.user.name}" if for_root else told
     return Check(
         what=f"port {port}",
-        ok=ours or (listener is None and not for_root),
+        ok=ours or (listener is None and claim is None and not for_root),
         found=told if listener is None else "in use by this stack" if ours else f"in use by {listener}",
         needed=f"free for {part}",
         remedy="stop what listens there, or choose other ports in the stack file or its lock file",

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from enginehouse.catalog.gpus import model_of
+from enginehouse.inventory.claims import Claimed
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
@@ -141,6 +144,10 @@ class Graphics:
     displays: tuple[Display, ...] = ()
     trouble: str = ""
 
+    def of_model(self, model: str) -> tuple[Gpu, ...]:
+        """Those of a model of `catalog.gpus`, in the driver's order."""
+        return tuple(gpu for gpu in self.gpus if model_of(gpu.name) == model)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
@@ -186,6 +193,7 @@ class Inventory:
     graphics: Graphics
     runtimes: tuple[Runtime, ...]
     ports: tuple[Listening, ...]
+    claims: tuple[Claimed, ...]
     state: str
     """The state folder, which may not be there yet."""
     stored: Mapping[str, int]

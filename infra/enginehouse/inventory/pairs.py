@@ -8,6 +8,7 @@ from typing import Any
 
 from enginehouse.inventory import gpus, ports, system
 from enginehouse.inventory.answers import Values, values_of
+from enginehouse.inventory.claims import claims
 from enginehouse.inventory.gpus import PATIENCE_S
 from enginehouse.inventory.model import Inventory
 from enginehouse.render.templates import render
@@ -32,6 +33,7 @@ PAIRS: Mapping[str, Pair] = {
     "graphics": Pair(command='pci; nvidia_module; gpus_and_users "$patience"', parse=gpus.graphics),
     "runtimes": Pair(command="runtimes", parse=system.runtimes),
     "ports": Pair(command="all_ports", parse=ports.ports),
+    "claims": Pair(command='claims_in "$state"', parse=lambda values: claims(values.get("claims", ""))),
 }
 """By the field of `Inventory` that they are for."""
 

@@ -1,4 +1,5 @@
-"""Ports: which loopback port each side of each replica gets, and the gateway's metrics port, machine by machine.
+"""Ports and GPUs: which loopback ports the sides of each replica and the gateway's metrics get, and which GPUs each
+replica, machine by machine.
 
 What is allocated already stays; the rest gets what is free, in the order of the stack file. Each stack has a block of
 its own, so that two stacks on one machine rarely meet; when they do, converge names the owner of the port.
@@ -7,10 +8,11 @@ its own, so that two stacks on one machine rarely meet; when they do, converge n
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
+from enginehouse.planner.gpus import share_out, wants
 from enginehouse.planner.parts import Scope, Side
 from enginehouse.spec.hosts import hosts_of
 from enginehouse.spec.lock import Lock, LockedHost, LockedPorts, LockedReplica, locked
@@ -29,32 +31,37 @@ _GATEWAY = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HostPorts:
-    """The ports of the stack on one machine."""
+class HostAllocation:
+    """What the stack has on one machine."""
 
     metrics_port: int
     replicas: Mapping[str, Mapping[str, int]]
     """Replica part name to side to port."""
+    gpus: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The same to its GPUs; those without any are left out."""
 
     def locked(self) -> LockedHost:
-        replicas = {name: LockedReplica(ports=LockedPorts(**ports)) for name, ports in self.replicas.items()}
+        replicas = {
+            name: LockedReplica(ports=LockedPorts(**ports), gpus=self.gpus.get(name, ()))
+            for name, ports in self.replicas.items()
+        }
         return LockedHost(metrics_port=self.metrics_port, replicas=replicas)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
-    hosts: Mapping[str, HostPorts]
+    hosts: Mapping[str, HostAllocation]
     scope: Scope
 
     def lock(self) -> Lock:
-        """What keeps every port where it is."""
+        """What keeps everything where it is."""
         return locked({name: ports.locked() for name, ports in self.hosts.items()}, self.scope)
 
 
 def allocate(spec: Spec, *known: Lock) -> Allocation:
-    """Ports for everything in `spec`. Of several `known` allocations the first one wins.
+    """Ports and GPUs for everything in `spec`. Of several `known` allocations the first one wins.
 
-    One that would give a port twice, or the endpoint's, is passed over.
+    One that would give a port or a GPU twice, or the endpoint's port, is passed over.
     """
     hosts = hosts_of(spec, spec.endpoint.runs_on)
     given = {h.name: _on(h.name, on_host(spec, h), [lock.of(h.name) for lock in known]) for h in hosts}
@@ -67,7 +74,7 @@ def block(stack: str) -> range:
     return range(first, first + BLOCKS * BLOCK)
 
 
-def _on(host: str, spec: Spec, known: Iterable[LockedHost]) -> HostPorts:
+def _on(host: str, spec: Spec, known: Sequence[LockedHost]) -> HostAllocation:
     replicas = dict(_replicas(spec, host))
     taken = {spec.endpoint.port}
     given: dict[str, tuple[int, ...]] = {}
@@ -79,9 +86,10 @@ def _on(host: str, spec: Spec, known: Iterable[LockedHost]) -> HostPorts:
     for owner in (_GATEWAY, *replicas):
         if owner not in given:
             given[owner] = tuple(islice(free, 1 if owner == _GATEWAY else len(Side)))
-    return HostPorts(
+    return HostAllocation(
         metrics_port=given[_GATEWAY][0],
         replicas={name: dict(zip((side.value for side in Side), given[name], strict=True)) for name in replicas},
+        gpus=share_out(wants(spec, host), (claim for entry in known for claim in _gpus(entry, replicas))),
     )
 
 
@@ -97,7 +105,16 @@ def _claims(entry: LockedHost, replicas: Mapping[str, str | None]) -> Iterator[t
     """What is locked for the gateway and these replicas; an entry under the present name comes before a former one."""
     if entry.metrics_port is not None:
         yield _GATEWAY, (entry.metrics_port,)
+    for name, found in _entries(entry, replicas):
+        yield name, (found.ports.a, found.ports.b)
+
+
+def _gpus(entry: LockedHost, replicas: Mapping[str, str | None]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The same of GPUs."""
+    return ((name, found.gpus) for name, found in _entries(entry, replicas))
+
+
+def _entries(entry: LockedHost, replicas: Mapping[str, str | None]) -> Iterator[tuple[str, LockedReplica]]:
     for name, former in replicas.items():
-        found = entry.replicas.get(name) or entry.replicas.get(former or "")
-        if found:
-            yield name, (found.ports.a, found.ports.b)
+        if found := entry.replicas.get(name) or entry.replicas.get(former or ""):
+            yield name, found

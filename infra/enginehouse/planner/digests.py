@@ -38,6 +38,7 @@ def restart_digest(part: ReplicaPart | GatewayPart) -> str:
             **({"runtime": part.runtime} if part.runtime else {}),
             **({"memory_limit_mib": part.memory_limit_mib} if part.memory_limit_mib else {}),
             **({"container": part.container} if part.container else {}),
+            **({"gpus": part.gpus} if part.gpus else {}),
             "ports": part.ports,
             "files": files,
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from enginehouse.planner.parts import GatewayPart, Part, Plan, ReplicaPart, WeightsPart
 
@@ -14,6 +14,8 @@ class Needs:
 
     ports: Mapping[str, tuple[int, ...]]
     """By the part whose programs listen there."""
+    gpus: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The places of those that each part has to itself, by part."""
     weights: Mapping[str, str]
     """Where each file will be, with symbols, and its source."""
 
@@ -22,6 +24,7 @@ def needs_of(plan: Plan, host: str) -> Needs:
     parts = [part for part in plan.parts() if part.host == host]
     return Needs(
         ports={part.name: ports for part in parts if (ports := tuple(_ports(part)))},
+        gpus={part.name: part.gpus.devices for part in parts if isinstance(part, ReplicaPart) and part.gpus},
         weights={part.path: part.source for part in parts if isinstance(part, WeightsPart)},
     )
 

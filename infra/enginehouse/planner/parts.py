@@ -13,12 +13,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from enginehouse.planner.container import Container, Registry
+from enginehouse.planner.hardware import Gpus, ReplicaGpus
 from enginehouse.planner.seals import Seal, Tls
 
 DOCKER = "docker"
 """The program of a replica whose engine runs in a container."""
 SYSTEMD_RUN = "systemd-run"
 """The program that starts an engine in a unit of its own."""
+TOOLKIT = "nvidia-ctk"
+"""NVIDIA's container toolkit, by which Docker gives GPUs to containers."""
 
 
 class OnChange(StrEnum):
@@ -128,14 +131,6 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gpus:
-    """So many of one model, by its name in `catalog.gpus`."""
-
-    model: str
-    count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class HostPart(Part):
     """Base folders, required programs and the process supervisor of one stack on one machine."""
 
@@ -196,6 +191,8 @@ class ReplicaPart(Part):
     registry: Registry | None = None
     """None: the image is fetched by its name, as whoever the machine's own Docker is logged in."""
     container: Container | None = None
+    gpus: ReplicaGpus | None = None
+    """None: nothing is said about GPUs, neither to the engine nor to Docker."""
     args: Mapping[str, str | bool | tuple[str, ...]]
     """Long flags without dashes, sorted (the wire keeps no order); True is a bare flag, a tuple repeats the flag."""
     env: Mapping[str, str] = field(default_factory=dict)

@@ -8,12 +8,14 @@ from typing import Any
 
 from enginehouse.engines import engines
 from enginehouse.gateway import files as gateway_files
-from enginehouse.planner.allocate import HostPorts, allocate
+from enginehouse.planner.allocate import HostAllocation, allocate
 from enginehouse.planner.container import Container, Registry
+from enginehouse.planner.hardware import Gpus, ReplicaGpus
 from enginehouse.planner.images import registry_of
 from enginehouse.planner.parts import (
     DOCKER,
     SYSTEMD_RUN,
+    TOOLKIT,
     Backend,
     Become,
     Client,
@@ -22,7 +24,6 @@ from enginehouse.planner.parts import (
     EndpointPart,
     GatewayLink,
     GatewayPart,
-    Gpus,
     HostPart,
     Limits,
     Plan,
@@ -63,6 +64,9 @@ DOCKER_TOOLS: Mapping[str, str] = {DOCKER: "20.10"}
 SYSTEMD_TOOLS: Mapping[str, str] = {SYSTEMD_RUN: "241"}
 """Needed beside them where engines run in units of their own; 241 is Debian 10's and knows all that those are told."""
 
+CONTAINED_GPU_TOOLS: Mapping[str, str] = {TOOLKIT: "1.12"}
+"""Needed beside Docker where engines in containers compute on GPUs; 1.12 is the oldest whose answer was seen (2023)."""
+
 
 def plan(spec: Spec, lock: Lock) -> Plan:
     """The plan of a valid spec and lock (no diagnostics of severity error)."""
@@ -90,7 +94,7 @@ class _Site:
     endpoint: EndpointPart
 
 
-def _site(spec: Spec, host: Host, ports: HostPorts) -> _Site:
+def _site(spec: Spec, host: Host, ports: HostAllocation) -> _Site:
     spec = replace(spec, endpoint=named_on(spec.endpoint, host.name))
     names = {name: replica_names(name, host.name, d.replicas_per_host) for name, d in spec.deployments.items()}
     gateway = _gateway(spec, host, names, ports)
@@ -112,12 +116,14 @@ def _site(spec: Spec, host: Host, ports: HostPorts) -> _Site:
 def _host(spec: Spec, host: Host) -> HostPart:
     connection = _connection(spec, host)
     own_ca = spec.endpoint.tls.mode is TlsMode.OWN_CA and host.group == spec.endpoint.runs_on
-    runtimes = {deployment.runtime for deployment in spec.deployments.values() if deployment.runs_on == host.group}
+    here = [deployment for deployment in spec.deployments.values() if deployment.runs_on == host.group]
+    runtimes = {deployment.runtime for deployment in here}
     tools = {
         **REQUIRED_TOOLS,
         **(SSH_TOOLS if connection.ssh else {}),
         **(OWN_CA_TOOLS if own_ca else {}),
         **(DOCKER_TOOLS if Runtime.DOCKER in runtimes else {}),
+        **(CONTAINED_GPU_TOOLS if any(d.gpus and d.runtime is Runtime.DOCKER for d in here) else {}),
         **(SYSTEMD_TOOLS if Runtime.SYSTEMD in runtimes else {}),
     }
     declared = spec.machines[host.group].gpus
@@ -191,11 +197,12 @@ def _file(
 
 
 def _replica(
-    spec: Spec, host: Host, deployment_name: str, index: int, name: str, ports: HostPorts, gateway: GatewayPart
+    spec: Spec, host: Host, deployment_name: str, index: int, name: str, ports: HostAllocation, gateway: GatewayPart
 ) -> ReplicaPart:
     deployment = _without_symbols(spec.deployments[deployment_name])
     engine = engines()[deployment.engine]
     path = _weights(spec, host, deployment_name, deployment).path
+    declared = spec.machines[host.group].gpus
     return ReplicaPart(
         name=name,
         stack=spec.name,
@@ -213,6 +220,7 @@ def _replica(
         memory_limit_mib=deployment.memory_gib * 1024 if deployment.memory_gib else None,
         registry=_registry(spec, deployment.image) if deployment.image else None,
         container=_container(deployment.container) if deployment.container else None,
+        gpus=ReplicaGpus(model=declared.model, devices=ports.gpus[name]) if declared and name in ports.gpus else None,
         args=dict(sorted(engine.args(deployment, path).items())),  # as on the wire, which keeps no order
         env=engine.env(deployment),
         weights=deployment.model.sha256,
@@ -263,7 +271,7 @@ def _link(gateway: GatewayPart, deployment: str, replica: str) -> GatewayLink:
     return GatewayLink(host=gateway.host, part=gateway.name, backend=backend.name, servers=servers)
 
 
-def _gateway(spec: Spec, host: Host, names: Mapping[str, tuple[str, ...]], ports: HostPorts) -> GatewayPart:
+def _gateway(spec: Spec, host: Host, names: Mapping[str, tuple[str, ...]], ports: HostAllocation) -> GatewayPart:
     endpoint = spec.endpoint
     return GatewayPart(
         name=gateway_name(host.name),
@@ -317,7 +325,7 @@ def _clients(spec: Spec) -> tuple[Client, ...]:
     )
 
 
-def _backend(name: str, deployment: Deployment, replicas: tuple[str, ...], ports: HostPorts) -> Backend:
+def _backend(name: str, deployment: Deployment, replicas: tuple[str, ...], ports: HostAllocation) -> Backend:
     return Backend(
         name=_backend_name(name),
         deployment=name,

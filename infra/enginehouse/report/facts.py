@@ -66,6 +66,7 @@ def _facts(facts: Inventory) -> Iterator[Line]:
         yield _row("disk", f"{free} for {disk.folder} ({disk.device} on {disk.mount})")
     for gpu in facts.graphics.gpus:
         yield from _gpu(gpu)
+        yield from (_row("", f"claimed by {claim.part}") for claim in facts.claims if claim.thing == gpu.uuid)
     if facts.graphics.trouble:
         yield _row("gpu", facts.graphics.trouble, Style.BAD)
     if driver := facts.graphics.driver:

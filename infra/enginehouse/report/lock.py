@@ -10,7 +10,8 @@ from enginehouse.spec.names import gateway_name
 
 GATEWAY = "gateway"
 
-Ports = Mapping[str, int]
+Ports = Mapping[str, int | list[int]]
+"""And GPUs."""
 
 
 def lock_changes(before: Lock, after: Lock, held: Lock) -> tuple[Line, ...]:
@@ -30,7 +31,7 @@ def _of(gateway: str, entry: LockedHost) -> Iterator[tuple[str, Ports]]:
     if entry.metrics_port is not None:
         yield gateway, {"metrics": entry.metrics_port}
     for name, replica in sorted(entry.replicas.items()):
-        yield name, {"a": replica.ports.a, "b": replica.ports.b}
+        yield name, {"a": replica.ports.a, "b": replica.ports.b, **({"gpus": [*replica.gpus]} if replica.gpus else {})}
 
 
 def _row(

@@ -63,13 +63,19 @@ def _total(label: str, value: str) -> Line:
 
 
 def _pinned(plan: Plan, lock: Lock) -> str:
-    """Whether an edit of the stack could move a port."""
-    loose = [p.name for p in plan.replicas if not {p.name, p.renamed_from} & lock.of(p.host).replicas.keys()]
+    """Whether an edit of the stack could move a port or a GPU."""
+    loose = [part.name for part in plan.replicas if not _is_pinned(part, lock)]
     loose += [gateway.name for gateway in plan.gateways if lock.of(gateway.host).metrics_port is None]
     if not loose:
         return "pinned by the lock file"
     whose = f" for {listed(loose)}" if lock != NOTHING_LOCKED else ""
     return f"not pinned{whose}; `enginehouse lock {plan.stack}` keeps them when the stack changes"
+
+
+def _is_pinned(part: ReplicaPart, lock: Lock) -> bool:
+    known = lock.of(part.host).replicas
+    entry = known.get(part.name) or known.get(part.renamed_from or "")
+    return entry is not None and (part.gpus is None or bool(entry.gpus))
 
 
 def _title(plan: Plan) -> Iterator[Line]:
@@ -165,6 +171,8 @@ def _replica(part: ReplicaPart) -> Iterator[Entry]:
         yield "", _registry(part.registry)
     if part.container:
         yield "container", _container(part.container)
+    if part.gpus:
+        yield "gpus", f"{', '.join(map(str, part.gpus.devices))} of {part.gpus.model}"
     yield from _listed("args", args_text(part.args))
     yield from _listed("env", (f"{name}={_word(value)}" for name, value in part.env.items()))
     yield "weights", f"sha256 {part.weights[:SHORT]} at {part.weights_path}"

@@ -53,6 +53,8 @@ class Code(StrEnum):
     UNLISTED_VERSION = "unlisted-version"
     CONTEXT_TOO_LARGE = "context-too-large"
     UNKNOWN_GPU = "unknown-gpu"
+    BAD_GPUS = "bad-gpus"
+    TOO_FEW_GPUS = "too-few-gpus"
     UNKNOWN_MACHINES = "unknown-machines"
     UNUSED_MACHINES = "unused-machines"
     SAME_MACHINE_TWICE = "same-machine-twice"

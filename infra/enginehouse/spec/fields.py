@@ -19,6 +19,7 @@ PATH_PATTERN = r"[^\u0000-\u001f\u007f]+"
 SERVED_NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,95}"
 SHA256_PATTERN = r"[0-9a-f]{64}"
 SOURCE_PATTERN = r"(upload|host|https)://[^\u0000-\u0020\u007f]([^\u0000-\u001f\u007f]*[^\u0000-\u0020\u007f])?"
+DEVICES_PATTERN = r"[0-9]{1,2}(-[0-9]{1,2})?"
 IMAGE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}"
 REGISTRY_PATTERN = r"[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?(:[0-9]{1,5})?"
 MIRROR_PATTERN = rf"{REGISTRY_PATTERN}(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
@@ -49,6 +50,7 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
         REGISTRY_PATTERN: "HOST or HOST:PORT, in lower case",
         MIRROR_PATTERN: "HOST/PATH, in lower case and without https://",
         LOGIN_PATTERN: "printable ASCII characters without blanks and colons, at most 255",
+        DEVICES_PATTERN: "a number or a range of them, such as 0-3, quoted",
         TEXT_PATTERN: "letters and line ends, no control characters",
         SECRET_NAME_PATTERN: "lower-case letters, digits and hyphens, at most 64, with a letter or digit at both ends",
     }

@@ -1,4 +1,5 @@
-"""The lock file as frozen values: which ports a stack's replicas and its gateway keep when the stack file changes.
+"""The lock file as frozen values: which ports and GPUs a stack's replicas and its gateway keep when the stack file
+changes.
 
 `enginehouse lock` writes it, `planner.allocate` obeys it. A port that is not in it is given anew with each plan.
 """
@@ -41,6 +42,7 @@ class LockedReplica:
     """What a replica keeps."""
 
     ports: LockedPorts = key("The loopback ports of its sides.", example={"a": 20001, "b": 20002})
+    gpus: tuple[int, ...] = key("Its GPUs.", example=[0], default=(), items={"minimum": 0, "maximum": 63})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +128,8 @@ def lock_text(lock: Lock, stack: str) -> str:
 
 def _replicas(replicas: Mapping[str, LockedReplica]) -> Iterator[str]:
     for name in sorted(replicas):
-        ports = replicas[name].ports
-        yield f"{name}: {{ports: {{a: {ports.a}, b: {ports.b}}}}}"
+        ports, gpus = replicas[name].ports, ", ".join(map(str, replicas[name].gpus))
+        yield f"{name}: {{ports: {{a: {ports.a}, b: {ports.b}}}{f', gpus: [{gpus}]' if gpus else ''}}}"
 
 
 def _host(entry: LockedHost) -> str:

@@ -20,6 +20,7 @@ from enginehouse.spec.fields import (
     USER_PATTERN,
     key,
 )
+from enginehouse.spec.gpus import Gpus
 from enginehouse.spec.secret_name import SecretName
 
 
@@ -131,14 +132,6 @@ class Ssh:
     def sudo_password(self) -> str | None:
         """The name of the secret."""
         return self.become.sudo.password.secret if isinstance(self.become, Becoming) else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gpus:
-    """GPUs of one model; others beside them, such as one for a display, are not counted."""
-
-    model: str = key("Which one. `enginehouse facts` tells it.", example="l40s", pattern=NAME_PATTERN)
-    count: int = key("How many.", example=2, minimum=1, maximum=64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

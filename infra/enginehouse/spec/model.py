@@ -26,6 +26,7 @@ from enginehouse.spec.fields import (
     TEXT_PATTERN,
     key,
 )
+from enginehouse.spec.gpus import DeploymentGpus
 from enginehouse.spec.health import Health
 from enginehouse.spec.machines import Machine
 from enginehouse.spec.secret_name import SecretName
@@ -117,6 +118,12 @@ class Deployment:
     runs_on: str = key("The machine group it runs on.", example="laptop", pattern=NAME_PATTERN)
     model: Model = key("The weights and the name they are served under.", example=_MODEL_EXAMPLE)
     replicas_per_host: int = key("Running copies on each machine.", example=1, default=1, minimum=1, maximum=64)
+    gpus: DeploymentGpus | None = key(
+        "Which GPUs of its machines it computes on, without sharing them. Left out: what the engine finds and takes by "
+        "itself; in a container none.",
+        example={"count": 1},
+        default=None,
+    )
     context_tokens: int = key(
         "Tokens one request may use, prompt and answer together.",
         example=2048,

@@ -1,4 +1,4 @@
-"""`enginehouse lock`: writes down which ports a stack has, so that no later edit moves them."""
+"""`enginehouse lock`: writes down which ports and GPUs a stack has, so that no later edit moves them."""
 
 from __future__ import annotations
 
@@ -101,12 +101,13 @@ def _sides(part: ReplicaPart) -> Iterator[tuple[str, str, int]]:
 def _lock(
     scope: Scope, hosts: Sequence[str], replicas: Sequence[ReplicaPart], gateways: Mapping[str, GatewayPart]
 ) -> Lock:
-    entries = {
-        host: {p.name: LockedReplica(ports=LockedPorts(**p.ports)) for p in replicas if p.host == host}
-        for host in hosts
-    }
+    entries = {host: {part.name: _replica(part) for part in replicas if part.host == host} for host in hosts}
     metrics = {host: gateway.metrics_port for host, gateway in gateways.items()}
     return locked({h: LockedHost(metrics_port=metrics.get(h), replicas=entries[h]) for h in hosts}, scope)
+
+
+def _replica(part: ReplicaPart) -> LockedReplica:
+    return LockedReplica(ports=LockedPorts(**part.ports), gpus=part.gpus.devices if part.gpus else ())
 
 
 def _title(path: Path, what: str, changes: tuple[Line, ...]) -> tuple[Line, ...]:

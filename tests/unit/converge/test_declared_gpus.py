@@ -15,7 +15,8 @@ from enginehouse.converge.manifest import Change, Manifest
 from enginehouse.converge.probe import probe
 from enginehouse.converge.wire import DRIFT
 from enginehouse.errors import ConvergeFailed
-from enginehouse.planner.parts import Gpus, HostPart
+from enginehouse.planner.hardware import Gpus
+from enginehouse.planner.parts import HostPart
 from tests.simulated.plans import PLANS
 from tests.standins import nvidia_smi
 from tests.unit.inventory.captures import FOLDER

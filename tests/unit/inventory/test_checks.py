@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from enginehouse.inventory.checks import Check, Weight, checks
+from enginehouse.planner.hardware import Gpus
 from enginehouse.planner.needs import Needs
-from enginehouse.planner.parts import Connection, ConnectionKind, Gpus, HostPart
+from enginehouse.planner.parts import Connection, ConnectionKind, HostPart
 from tests.unit.inventory.captures import captured, inventory
 
 NEEDS = Needs(ports={"gateway-box": (8080, 31000)}, weights={"@{state}/w": "upload://w.gguf"})
@@ -132,3 +133,38 @@ def test_memory_is_not_judged_where_weights_may_go_to_a_gpu(values: dict[str, st
     """Declared or not; a display controller is none."""
     assert "memory" not in asked(**values)
     assert "memory" in asked(pci="0000:00:02.0 0x1234 0x1111 bochs-drm\n")
+
+
+TWO = "index, uuid, name\n0, GPU-0, NVIDIA L40S\n1, GPU-1, NVIDIA L40S\nexit 0\n"
+APPS = "gpu_uuid, pid, used_gpu_memory [MiB], process_name\nGPU-0, 7, 9 MiB, llama-server\nexit 0\n"
+
+
+def on_second_gpu(**values: str) -> dict[str, Check]:
+    """A stack whose only replica has the second of two GPUs."""
+    needs = replace(NEEDS, gpus={"chat-box-0": (1,)})
+    host = replace(HOST, gpus=Gpus(model="l40s", count=2))
+    found = inventory(**{**GOOD, "gpus": TWO, **values})
+    return {check.what: check for check in checks(host, needs, found, WEIGHTS)}
+
+
+def test_what_computes_on_other_gpus_is_no_clash() -> None:
+    """Another stack of ours, or anybody; on its own GPU it is one, and so is it where the stack does not say which."""
+    busy = {"gpu_processes": APPS, "gpu_programs": "7\tshop/chat-box-0/a\n"}
+    assert [(check.what, check.ok) for check in on_second_gpu(**busy).values() if check.what.startswith("gpu ")] == [
+        ("gpu 1", True)
+    ]
+    found = on_second_gpu(**{**busy, "gpu_processes": APPS.replace("GPU-0", "GPU-1")})["gpu 1"]
+    assert (found.ok, found.found) == (False, "in use by llama-server (process 7, 9 MiB, shop/chat-box-0/a)")
+    assert not with_gpus("l40s", 2, gpus=TWO, **busy)["gpu 0"].ok
+
+
+def test_what_another_stack_has_claimed_is_a_clash_also_while_it_is_idle() -> None:
+    """Named with whose it is; its own claims, and those on other things, are none."""
+    claims = "shop/chat-box-0\tgpu 0 GPU-1\nshop/gateway-box\tport 8080\ndemo/chat-box-0\tport 31000\n"
+    wrong = [check for check in on_second_gpu(claims=claims).values() if not check.ok]
+    assert [(check.what, check.found) for check in wrong] == [
+        ("gpu 1", "claimed by chat-box-0 of stack shop"),
+        ("port 8080", "claimed by gateway-box of stack shop"),
+    ]
+    assert all(check.ok for check in on_second_gpu(claims=claims.replace("shop", "demo")).values())
+    assert all(check.ok for check in on_second_gpu(claims="shop/chat-box-0\tgpu 1 GPU-0\n").values())

@@ -91,3 +91,18 @@ def test_a_program_is_ours_only_in_our_state_folder(environ: dict[str, str], mar
         done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=True)
         process.kill()
     assert (done.stdout, done.stderr) == (mark, "")
+
+
+def test_claims_are_those_of_all_parts(tmp_path: Path) -> None:
+    """By a shell, from the folders of all stacks; weights that are called like that are none."""
+    for part, text in {
+        "demo/chat-box-0": "port 1\ngpu 0 GPU-1\n",
+        "shop/gateway": "port 2\n",
+        "weights/abc": "x\n",
+    }.items():
+        (tmp_path / part).mkdir(parents=True)
+        (tmp_path / part / "claims").write_text(text)
+    script = f"{render('host/probe.sh')}\nclaims_in {tmp_path}\nclaims_in {tmp_path}/nothing\n"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    lines = "demo/chat-box-0\tport 1\ndemo/chat-box-0\tgpu 0 GPU-1\nshop/gateway\tport 2\n"
+    assert (done.stdout, done.stderr) == (f"\0claims\t{lines}\0claims\t", "")

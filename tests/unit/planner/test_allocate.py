@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enginehouse.planner.allocate import HostPorts
+from enginehouse.planner.allocate import HostAllocation
 from enginehouse.planner.allocate import allocate as allocated
 from enginehouse.spec import load_text
 from enginehouse.spec.lock import Lock, LockedGateway, LockedPorts, LockedReplica
@@ -30,12 +30,12 @@ def spec(*names: str, port: int = 8080, **changes: object) -> Spec:
     return replace(BASE, deployments=deployments, endpoint=replace(BASE.endpoint, port=port))
 
 
-def allocate(made: Spec, *known: Lock) -> HostPorts:
+def allocate(made: Spec, *known: Lock) -> HostAllocation:
     """The ports on the one machine."""
     return allocated(made, *known).hosts["box"]
 
 
-def every_port(found: HostPorts) -> list[int]:
+def every_port(found: HostAllocation) -> list[int]:
     return [found.metrics_port, *(port for ports in found.replicas.values() for port in ports.values())]
 
 

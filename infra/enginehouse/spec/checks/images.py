@@ -82,7 +82,9 @@ def _image(form: Form) -> Iterator[Problem]:
 def _usual(deployment: Deployment) -> str:
     """The engine's own image of that version."""
     engine = engines().get(deployment.engine)
-    return engine.image.format(version=deployment.version) if engine else "NAME"
+    if engine is None:
+        return "NAME"
+    return (engine.gpu_image if deployment.gpus else engine.image).format(version=deployment.version)
 
 
 def _look_up(image: str) -> str:

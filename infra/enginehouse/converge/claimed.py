@@ -1,0 +1,66 @@
+"""Ports and GPUs that a part claims on its machine, so that no other part takes them. Pure.
+
+Claims are read and written under the machine's lease, which all its stacks share; they are in the part's folder, so
+they end with it. Why it is done like this: docs/design/0011-gpus-and-claims.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from enginehouse.converge.facts import Facts
+from enginehouse.converge.places import Places
+from enginehouse.converge.programs import PRIVATE
+from enginehouse.converge.steps import Placed
+from enginehouse.errors import ConvergeFailed
+from enginehouse.inventory.claims import Claimed, Kind
+from enginehouse.planner.parts import GatewayPart, ReplicaPart
+
+
+def wanted(part: ReplicaPart | GatewayPart, uuids: Sequence[str] = ()) -> tuple[Claimed, ...]:
+    """What the part claims. `uuids` are a replica's GPUs, in the order of its places."""
+    name = f"{part.stack}/{part.name}"
+    if isinstance(part, GatewayPart):
+        ports: Iterable[int] = (part.port, part.metrics_port)
+        return tuple(Claimed(part=name, kind=Kind.PORT, thing=str(port)) for port in ports)
+    devices = part.gpus.devices if part.gpus else ()
+    return (
+        *(Claimed(part=name, kind=Kind.PORT, thing=str(port)) for port in part.ports.values()),
+        *(
+            Claimed(part=name, kind=Kind.GPU, thing=uuid, place=place)
+            for place, uuid in zip(devices, uuids, strict=True)
+        ),
+    )
+
+
+def file(places: Places, claims: Iterable[Claimed]) -> Placed:
+    """Where the part's claims are written down."""
+    lines = dict.fromkeys(map(str, claims))
+    return Placed(path=places.claims, content="".join(f"{line}\n" for line in lines), mode=PRIVATE)
+
+
+def kept(part: ReplicaPart | GatewayPart, facts: Facts) -> tuple[Claimed, ...]:
+    """What it has claimed already."""
+    return tuple(claim for claim in facts.claims if claim.part in _names(part))
+
+
+def check(part: ReplicaPart | GatewayPart, facts: Facts, claims: Sequence[Claimed]) -> None:
+    """Raises `ConvergeFailed` if something that the part does not have yet is another part's."""
+    have = {(claim.kind, claim.thing) for claim in kept(part, facts)}
+    missing = [claim for claim in claims if (claim.kind, claim.thing) not in have]
+    if clashes := [sentence for claim in missing for sentence in _clashes(part, claim, facts)]:
+        first, *more = clashes
+        raise ConvergeFailed(f"{part.host}: {first}; nothing was changed", reasons=tuple(more))
+
+
+def _clashes(part: ReplicaPart | GatewayPart, claim: Claimed, facts: Facts) -> Iterator[str]:
+    """Ports of its own stack are the plan's business: they may move from one part to another."""
+    for other in facts.claims:
+        same = (other.kind, other.thing) == (claim.kind, claim.thing) and other.part not in _names(part)
+        if same and (claim.kind is Kind.GPU or other.stack != part.stack):
+            what = f"GPU {claim.place} ({claim.thing})" if claim.kind is Kind.GPU else f"port {claim.thing}"
+            yield f"{what} of {part.name} is claimed by {other.whose(part.stack)}"
+
+
+def _names(part: ReplicaPart | GatewayPart) -> set[str]:
+    return {f"{part.stack}/{name}" for name in (part.name, part.renamed_from) if name}
