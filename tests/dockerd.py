@@ -40,8 +40,12 @@ def socket(folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def dockerd(folder: Path, *options: str) -> Iterator[None]:
-    """A daemon with everything in that folder, and no network of its own."""
+def dockerd(folder: Path, *options: str, gpus: bool = False) -> Iterator[None]:
+    """A daemon with everything in that folder, and no network of its own.
+
+    With `gpus` it takes the machine for one that has NVIDIA's container toolkit: it accepts what is asked for of
+    devices and passes it on to a hook that does nothing. That a container sees a GPU is not proved.
+    """
     argv = (
         "dockerd",
         f"--data-root={folder}/data",
@@ -56,8 +60,15 @@ def dockerd(folder: Path, *options: str) -> Iterator[None]:
         *options,
     )
     (folder / "docker.json").write_text("{}")
+    hooks = folder / "hooks"
+    if gpus:
+        hooks.mkdir()
+        (hooks / "nvidia-container-runtime-hook").symlink_to("/bin/true")
     with (folder / "dockerd.log").open("w") as log:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        environment = {**os.environ, "PATH": f"{hooks}:{os.environ['PATH']}"}
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+        )
     try:
         until = time.monotonic() + START_S
         while docker(folder, "version").returncode != 0:

@@ -25,6 +25,7 @@ from tests.converge.conftest import new_world
 from tests.converge.harness import World, install_real_engine
 from tests.converge.load import load, wait_for_answers
 from tests.converge.test_watchdog import STOP_MAIN_THREAD, usable, wait_for_watcher
+from tests.standins.gpus import install_gpus, set_gpus, uuid
 from tests.standins.registry import Registry
 from tests.standins.tiny_model import write_tiny_model
 from tests.tools_available import require_tool
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.hosts
 
 HANG_AFTER_S = 5
 OTHERS = "somebody-elses"
+CAPTURES = Path(__file__).parents[1] / "captures"
 
 
 class ContainerWorld(World):
@@ -43,6 +45,10 @@ class ContainerWorld(World):
 
     def yaml(self) -> str:
         return json.dumps({**json.loads(super().yaml()), "site": self.settings.get("site", {})})
+
+    def machine(self) -> Mapping[str, Any]:
+        """With the GPUs that the test says it has."""
+        return {"local": {}, **self.settings.get("machine", {})}
 
     def write_model(self, behaviour: Mapping[str, Any]) -> None:
         """One for the real engine, which does what it does."""
@@ -99,7 +105,7 @@ def made() -> Iterator[ContainerWorld]:
         world.registry = Registry()
         stack.callback(world.registry.close)
         world.image = world.registry.add("llama.cpp", _files(), CONFIG)
-        stack.enter_context(dockerd.dockerd(world.folder, "--iptables=false"))
+        stack.enter_context(dockerd.dockerd(world.folder, "--iptables=false", gpus=True))
         install_real_engine(world)
         client = world.tools / "docker"
         client.write_text(f'#!/bin/sh\nexec {shutil.which("docker")} -H {dockerd.socket(world.folder)} "$@"\n')
@@ -305,6 +311,34 @@ def test_the_watchdog_restarts_an_engine_that_hangs_in_its_container(contained: 
     contained.wait_until(lambda: bool(contained.journal("recovered")), within_s=60)
     assert contained.containers() == [contained.container]
     assert contained.inspected()["Id"] != before
+
+
+def test_a_container_gets_just_its_gpus_and_no_more_rights(contained: ContainerWorld) -> None:
+    """By UUID. Without NVIDIA's container toolkit the host part says where to get it from, before anything is done."""
+    captures = contained.folder / "gpus"
+    install_gpus(contained.tools, captures)
+    set_gpus(captures, tuple(map(uuid, range(3))))
+    contained.settings["machine"] = {"gpus": {"model": "l40s", "count": 3}}
+    contained.settings["container"] = {**contained.settings["container"], "gpus": {"devices": ["0", "2"]}}
+    before = contained.processes()
+    with pytest.raises(ConvergeFailed, match="required programs are missing") as failure:
+        contained.converge(contained.plan().hosts[0])
+    assert any("get it from NVIDIA's package nvidia-container-toolkit" in reason for reason in failure.value.reasons)
+    assert contained.processes() == before
+    toolkit = contained.tools / "nvidia-ctk"
+    toolkit.write_text(f"#!/bin/sh\ncat {CAPTURES / 'runtimes' / 'nvidia-ctk.txt'}\n")
+    toolkit.chmod(0o755)
+    contained.converge(contained.plan().hosts[0])
+    contained.converge(contained.replica())
+    host = contained.inspected()["HostConfig"]
+    assert host["DeviceRequests"] == [
+        {"Driver": "", "Count": 0, "DeviceIDs": [uuid(0), uuid(2)], "Capabilities": [["gpu"]], "Options": {}}
+    ]
+    assert (host["CapDrop"], host["Privileged"], host["Devices"]) == (["ALL"], False, [])
+    assert contained.ask(max_tokens=4)[0] == 200
+    runs = contained.connector.runs
+    contained.converge(contained.replica())
+    assert contained.connector.runs - runs == 1
 
 
 def test_a_docker_that_does_not_answer_is_named(contained: ContainerWorld) -> None:

@@ -176,8 +176,7 @@ def same_ports(first: GpuWorld, second: GpuWorld) -> None:
     second.lock = Lock(enginehouse=1, replicas={"chat-box-0": LockedReplica(ports=ports)})
 
 
-@pytest.mark.parametrize("meet", [same_gpu, same_ports])
-@pytest.mark.parametrize("checked", [True, False])
+@pytest.mark.parametrize(("meet", "checked"), [(same_gpu, True), (same_gpu, False), (same_ports, True)])
 def test_of_two_stacks_that_meet_one_wins(
     first: GpuWorld,
     second: GpuWorld,

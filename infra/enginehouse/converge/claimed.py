@@ -48,18 +48,33 @@ def check(part: ReplicaPart | GatewayPart, facts: Facts, claims: Sequence[Claime
     """Raises `ConvergeFailed` if something that the part does not have yet is another part's."""
     have = {(claim.kind, claim.thing) for claim in kept(part, facts)}
     missing = [claim for claim in claims if (claim.kind, claim.thing) not in have]
-    if clashes := [sentence for claim in missing for sentence in _clashes(part, claim, facts)]:
-        first, *more = clashes
-        raise ConvergeFailed(f"{part.host}: {first}; nothing was changed", reasons=tuple(more))
+    if clashes := [(claim, other) for claim in missing for other in _others(part, claim, facts)]:
+        first, *more = (_sentence(part, claim, other) for claim, other in clashes)
+        remedies = dict.fromkeys(_remedy(claim, other, part.stack) for claim, other in clashes)
+        raise ConvergeFailed(f"{part.host}: {first}; nothing was changed", reasons=(*more, *remedies))
 
 
-def _clashes(part: ReplicaPart | GatewayPart, claim: Claimed, facts: Facts) -> Iterator[str]:
+def _others(part: ReplicaPart | GatewayPart, claim: Claimed, facts: Facts) -> Iterator[Claimed]:
     """Ports of its own stack are the plan's business: they may move from one part to another."""
     for other in facts.claims:
         same = (other.kind, other.thing) == (claim.kind, claim.thing) and other.part not in _names(part)
         if same and (claim.kind is Kind.GPU or other.stack != part.stack):
-            what = f"GPU {claim.place} ({claim.thing})" if claim.kind is Kind.GPU else f"port {claim.thing}"
-            yield f"{what} of {part.name} is claimed by {other.whose(part.stack)}"
+            yield other
+
+
+def _sentence(part: ReplicaPart | GatewayPart, claim: Claimed, other: Claimed) -> str:
+    what = f"GPU {claim.place} ({claim.thing})" if claim.kind is Kind.GPU else f"port {claim.thing}"
+    return f"{what} of {part.name} is claimed by {other.whose(part.stack)}"
+
+
+def _remedy(claim: Claimed, other: Claimed, stack: str) -> str:
+    if claim.kind is Kind.PORT:
+        return "choose another `endpoint.port`, or other ports in the lock file"
+    if other.stack != stack:
+        return "`gpus: {devices: [...]}` names others"
+    return (
+        f"bring this in two runs, the first without the new part; `enginehouse lock {stack}` keeps GPUs where they are"
+    )
 
 
 def _names(part: ReplicaPart | GatewayPart) -> set[str]:

@@ -16,13 +16,17 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 def cards(part: ReplicaPart, facts: Facts) -> tuple[Gpu, ...]:
     """The replica's GPUs, in the order of its places.
 
-    One that it had at a place, and that is still there, stays its own wherever it is counted now. Raises
-    `ConvergeFailed` if there are not so many, or one is divided.
+    One that it had at a place, and that is still there, stays its own wherever it is counted now; for others it takes
+    what is at its places. Raises `ConvergeFailed` if there are not so many, or one is divided.
     """
     if part.gpus is None:
         return ()
-    found = graphics(facts.texts)
-    return tuple(_card(part, place, found, facts) for place in part.gpus.devices)
+    found, had = graphics(facts.texts), _had(part, facts)
+    same = found.of_model(part.gpus.model)
+    kept = {place: card for place in part.gpus.devices for card in same if card.uuid == had.get(place)}
+    others = (card for place, card in enumerate(same) if place in part.gpus.devices and card not in kept.values())
+    cards = [kept.get(place) or next(others, None) for place in part.gpus.devices]
+    return tuple(_whole(part, place, card, found) for place, card in zip(part.gpus.devices, cards, strict=True))
 
 
 def uuids(part: ReplicaPart, facts: Facts) -> tuple[str, ...]:
@@ -49,28 +53,17 @@ def differences(part: ReplicaPart, facts: Facts) -> dict[str, str]:
     }
 
 
-def _card(part: ReplicaPart, place: int, found: Graphics, facts: Facts) -> Gpu:
-    assert part.gpus
-    same = found.of_model(part.gpus.model)
-    kept = [card for card in same if card.uuid == _had(part, facts).get(place)]
-    if not kept and place >= len(same):
-        listed = ", ".join(card.name for card in found.gpus) or "none"
+def _whole(part: ReplicaPart, place: int, card: Gpu | None, found: Graphics) -> Gpu:
+    if card is None:
+        model = part.gpus.model if part.gpus else ""
+        listed = ", ".join(gpu.name for gpu in found.gpus) or "none"
         raise ConvergeFailed(
             f"{part.host}: GPU {place} of {part.name} is not there",
-            reasons=(
-                f"wanted: {place + 1} or more {part.gpus.model}",
-                f"found: {listed}",
-                *filter(None, [found.trouble]),
-            ),
+            reasons=(f"wanted: another {model}", f"found: {listed}", *filter(None, [found.trouble])),
         )
-    card = kept[0] if kept else same[place]
     if card.mig:
-        raise ConvergeFailed(
-            f"{part.host}: GPU {place} of {part.name} is divided by MIG",
-            reasons=(
-                f"`nvidia-smi -i {card.uuid} -mig 0` makes it whole; parts of GPUs can't be given to engines yet",
-            ),
-        )
+        remedy = f"engines get whole GPUs; `nvidia-smi -i {card.uuid} -mig 0` makes it one"
+        raise ConvergeFailed(f"{part.host}: GPU {place} of {part.name} is divided by MIG", reasons=(remedy,))
     return card
 
 

@@ -27,7 +27,9 @@ def refusal(part: ReplicaPart | GatewayPart, *lines: str) -> str:
     try:
         claimed.check(part, facts(*lines), claimed.wanted(part, UUIDS if isinstance(part, ReplicaPart) else ()))
     except ConvergeFailed as error:
-        return "; ".join((str(error), *error.reasons))
+        *more, remedy = error.reasons
+        assert ("devices" if "GPU" in str(error) else "ports") in remedy or "in two runs" in remedy
+        return "; ".join((str(error), *more))
     return ""
 
 

@@ -54,6 +54,14 @@ def test_a_gpu_that_is_counted_anew_stays_with_its_replica(captures: Path) -> No
     assert gpus.uuids(PART, facts(captures, *renumbered)) == (uuid(3), uuid(1))
 
 
+def test_one_more_gpu_is_never_one_that_it_has(captures: Path) -> None:
+    """After they were counted anew, the place of the new one may be where its own is counted."""
+    both = replace(PART, gpus=ReplicaGpus(model="l40s", devices=(0, 1)))
+    assert gpus.uuids(both, facts(captures, uuid(1), uuid(0), had={0: uuid(0)})) == (uuid(0), uuid(1))
+    with pytest.raises(ConvergeFailed, match="GPU 0 of chat-box-0 is not there"):
+        gpus.uuids(both, facts(captures, uuid(1), had={0: uuid(0), 1: uuid(1)}))
+
+
 def test_an_exchanged_gpu_is_drift_and_the_new_one_is_taken(captures: Path) -> None:
     seen = facts(captures, uuid(9), uuid(1), uuid(2), had={0: uuid(0), 2: uuid(2)})
     drift = symptoms.differences(PART, seen)[DRIFT]
@@ -76,13 +84,13 @@ def test_a_driver_that_says_nothing_is_drift_and_stops_the_replica(captures: Pat
     assert gpus.differences(PART, failed) == {"0": f"{uuid(0)} is not seen: No devices were found"}
     with pytest.raises(ConvergeFailed, match="GPU 0 of chat-box-0 is not there") as caught:
         gpus.uuids(PART, failed)
-    assert caught.value.reasons == ("wanted: 1 or more l40s", "found: none", "No devices were found")
+    assert caught.value.reasons == ("wanted: another l40s", "found: none", "No devices were found")
 
 
 def test_a_gpu_that_is_not_there_is_named(captures: Path) -> None:
     with pytest.raises(ConvergeFailed, match="GPU 2 of chat-box-0 is not there") as caught:
         gpus.uuids(PART, facts(captures, uuid(0), uuid(1)))
-    assert caught.value.reasons == ("wanted: 3 or more l40s", "found: NVIDIA L40S, NVIDIA L40S")
+    assert caught.value.reasons == ("wanted: another l40s", "found: NVIDIA L40S, NVIDIA L40S")
 
 
 def test_a_divided_gpu_is_refused(captures: Path) -> None:
