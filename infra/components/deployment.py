@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pulumi
 from components.machine import Machine
 from components.parts import Replica, Weights
+from enginehouse.planner.container import passwords_of
 from enginehouse.planner.parts import ReplicaPart, WeightsPart
 
 
@@ -36,7 +37,8 @@ class Deployment(pulumi.ComponentResource):
 
     def _replica(self, part: ReplicaPart, files: list[Weights]) -> Replica:
         machine = self._machines[part.host]
-        needed = {**machine.passwords, **{name: self._secrets[name] for name in part.secrets()}}
+        passwords = {name: self._secrets[name] for name in passwords_of(part.registry)}
+        needed = {**machine.passwords, **passwords}
         more = {**machine.stands_on, **({"secrets": needed} if needed else {})}
         return Replica(part, pulumi.ResourceOptions(parent=self, depends_on=files), **more)
 

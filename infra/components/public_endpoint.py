@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import pulumi
 from components.machine import Machine
 from components.parts import Endpoint, Gateway, Replica
+from enginehouse.planner.container import passwords_of
 from enginehouse.planner.parts import EndpointPart, GatewayPart
 
 
@@ -24,9 +25,10 @@ class PublicEndpoint(pulumi.ComponentResource):
     ) -> None:
         super().__init__("enginehouse:index:PublicEndpoint", endpoint.name)
         replicas = tuple(replicas)
-        common = {**machine.stands_on, "secrets": {**secrets, **machine.passwords}}
+        front = {name: value for name, value in secrets.items() if name not in passwords_of(gateway.registry)}
+        common = {**machine.stands_on, "secrets": {**front, **machine.passwords}}
         gateway_options = pulumi.ResourceOptions(parent=self, depends_on=[machine.host, *replicas])
-        self.gateway = Gateway(gateway, gateway_options, **common)
+        self.gateway = Gateway(gateway, gateway_options, **{**common, "secrets": {**secrets, **machine.passwords}})
         generations = {part.part_name: part.generation for part in (*replicas, self.gateway)}
         self.endpoint = Endpoint(endpoint, pulumi.ResourceOptions(parent=self), **common, generations=generations)
         self.register_outputs({})

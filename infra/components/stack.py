@@ -9,6 +9,7 @@ import pulumi
 from components.deployment import Deployment
 from components.machine import Machine
 from components.public_endpoint import PublicEndpoint
+from enginehouse.planner.container import passwords_of
 from enginehouse.planner.needs import needs_of
 from enginehouse.planner.parts import Plan, ReplicaPart, Scope, WeightsPart
 from enginehouse.planner.seals import TlsMode
@@ -23,7 +24,8 @@ def deploy(plan: Plan, secrets: Mapping[str, pulumi.Output[str]]) -> dict[str, p
         for name in dict.fromkeys(replica.deployment for replica in plan.replicas)
     ]
     behind = {name: replica for deployment in deployments for name, replica in deployment.replicas.items()}
-    front = {name: secrets[name] for name in (*plan.keys(), *plan.private_keys())}
+    images = sorted({name for gateway in plan.gateways for name in passwords_of(gateway.registry)})
+    front = {name: secrets[name] for name in (*plan.keys(), *plan.private_keys(), *images)}
     public = {
         gateway.host: PublicEndpoint(
             gateway,

@@ -17,12 +17,13 @@ from dataclasses import replace
 
 import enginehouse.converge.memory_limit as memory_limit
 import enginehouse.converge.scripts as scripts
-from enginehouse.converge.places import CONTAINER, Places
+from enginehouse.converge.places import CONTAINER, GATEWAY, Places
 from enginehouse.converge.programs import PRIVATE, START
 from enginehouse.converge.steps import Placed, Sh
+from enginehouse.gateway.commands import RELOAD_SIGNAL
 from enginehouse.planner.container import Container, Registry
 from enginehouse.planner.images import at_mirror, digest_of, login_of, registry_of
-from enginehouse.planner.parts import ReplicaPart, Side
+from enginehouse.planner.parts import GatewayPart, Part, ReplicaPart, Side
 from enginehouse.render.symbols import Secret
 from enginehouse.render.templates import render
 
@@ -30,6 +31,13 @@ SOCKET = "unix:///var/run/docker.sock"
 """The machine's own Docker, whichever the person's configuration prefers."""
 END_S = 5
 """From SIGTERM to SIGKILL in the container, as for an engine without one."""
+SOFT_STOP = "USR1"
+"""HAProxy's signal: no new connections, running streams may finish (HAProxy management guide 2.8, section 4)."""
+SOFT_STOP_S = 15
+_HAPROXY = "--entrypoint=haproxy"
+"""Whatever else the image starts things with."""
+_FIRST_FREE_PORT = 1024
+"""Below it a port takes a capability."""
 PULL_S = 3600.0
 """Images with CUDA have several gigabytes."""
 
@@ -53,40 +61,69 @@ def start_script(
     whatever its name here.
     """
     docker, *arguments = command
-    image, mirrored = str(part.image), _is_mirrored(part)
-    mark = f"{part.stack}/{part.name}/{side}"
-    labels = {"state": places.state, "program": mark}
-    whose = {**labels, "stack": part.stack, "part": part.name, "release": release}
-    whose |= {"image": image} if mirrored else {}
+    image, mirrored = str(part.image), _is_mirrored(part.registry)
     words = f'"$image" {shlex.join(arguments)}' if mirrored else shlex.join((image, *arguments))
-    run = (
-        *(docker, "run", *_limit(part), "--init", f"--name=enginehouse-{part.stack}-{part.name}-{side}"),
-        *(f"--label=enginehouse.{key}={value}" for key, value in whose.items()),
-        *("--network=host", "--userns=host", "--log-driver=none", "--no-healthcheck"),
-        *("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges"),
-        *_room(part.container or Container()),
-        f"--mount={_csv('type=bind', f'source={weights}', f'target={weights}', 'readonly')}",
-        *((f"--gpus={_csv('device=' + ','.join(gpus))}",) if gpus else ()),
-        f"--env=ENGINEHOUSE_PROGRAM={mark}{CONTAINER}",
-        *(f"--env={name}" for name in ("ENGINEHOUSE_STATE", "ENGINEHOUSE_RELEASE", *env)),
+    run = _run(
+        part,
+        places,
+        side,
+        docker,
+        first=_limit(part),
+        whose={"release": release, **({"image": image} if mirrored else {})},
+        room=(*_room(part.container or Container()), f"--mount={_mount(weights)}", *_devices(gpus)),
+        env=tuple(env),
     )
-    filters = (f"--filter=label=enginehouse.{key}={value}" for key, value in labels.items())
     text = render(
         "docker/start.sh.j2",
-        mark=mark,
-        socket=SOCKET,
-        docker=shlex.quote(docker),
-        containers=shlex.join((docker, "container", "ls", "--all", "--quiet", "--no-trunc", *filters)),
+        **_common(part, places, side, docker),
         exports=[f"{name}={shlex.quote(value)}" for name, value in env.items()],
         greeting=greeting,
-        # The weights belong to whom the state folder belongs to, so the engine needs to be nobody else.
-        run=f'{shlex.join(run)} --user="$(id -u):$(id -g)" {words}',
+        notices=False,
+        run=f"{run} {words}",
         stop_s=END_S,
         over_limit=memory_limit.function(part, places) if part.memory_limit_mib else "",
-        images=_images(docker),
         digest=digest_of(image) if mirrored else "",
+        passes="",
     )
     return (Placed(path=f"{places.release(f'{release}-{side}')}/{START}", content=text, mode=PRIVATE),)
+
+
+def gateway_script(part: GatewayPart, places: Places, folder: str, command: Sequence[str], *, greeting: str) -> Placed:
+    """The script that runs HAProxy in a container, which a reload's signal reaches, too."""
+    docker, *arguments = command
+    port = ("--cap-add=NET_BIND_SERVICE",) if part.port < _FIRST_FREE_PORT else ()
+    run = _run(
+        part,
+        places,
+        GATEWAY,
+        docker,
+        first=("--rm",),
+        whose={"image": str(part.image)},
+        room=(*port, f"--mount={_mount(places.part, writable=True)}", f"--stop-signal={SOFT_STOP}", _HAPROXY),
+        env=(),
+    )
+    text = render(
+        "docker/start.sh.j2",
+        **_common(part, places, GATEWAY, docker),
+        exports=(),
+        greeting=greeting,
+        notices=True,
+        run=f'{run} "$image" {shlex.join(arguments)}',
+        stop_s=SOFT_STOP_S,
+        over_limit="",
+        digest=digest_of(str(part.image)),
+        passes=RELOAD_SIGNAL,
+    )
+    return Placed(path=f"{folder}/{START}", content=text, mode=PRIVATE)
+
+
+def gateway_check(part: GatewayPart, places: Places, command: Sequence[str]) -> str:
+    """The command that has the image's HAProxy judge a configuration."""
+    docker, *arguments = command
+    options = ("--rm", "--network=none", "--read-only", "--cap-drop=ALL", f"--mount={_mount(places.part)}", _HAPROXY)
+    run = f'{shlex.join((docker, "run", *options))} --user="$(id -u):$(id -g)"'
+    image = f"image=$({_images(docker)} | sed -n 's/^{digest_of(str(part.image))} //p' | head -n 1)"
+    return "\n".join((f"export DOCKER_HOST={SOCKET}", image, f'{run} "$image" {shlex.join(arguments)}'))
 
 
 def same_scripts(part: ReplicaPart) -> tuple[ReplicaPart, ...]:
@@ -96,10 +133,10 @@ def same_scripts(part: ReplicaPart) -> tuple[ReplicaPart, ...]:
     """
     if part.image is None:
         return (part,)
-    return part, replace(part, registry=None if _is_mirrored(part) else Registry(mirror="another"))
+    return part, replace(part, registry=None if _is_mirrored(part.registry) else Registry(mirror="another"))
 
 
-def bring(part: ReplicaPart, places: Places, docker: str, secrets: Mapping[str, Secret]) -> Sh:
+def bring(part: ReplicaPart | GatewayPart, places: Places, docker: str, secrets: Mapping[str, Secret]) -> Sh:
     """Fetch the image unless it is there; one that is known by its digest needs no further proof."""
     image, registry = str(part.image), part.registry or Registry()
     source = at_mirror(image, registry.mirror) if registry.mirror else image
@@ -114,8 +151,52 @@ def bring(part: ReplicaPart, places: Places, docker: str, secrets: Mapping[str, 
     return Sh(title=f"bringing the image {image}", script=script, stdin=login, deadline_s=PULL_S)
 
 
-def _is_mirrored(part: ReplicaPart) -> bool:
-    return bool(part.registry and part.registry.mirror)
+def _is_mirrored(registry: Registry | None) -> bool:
+    return bool(registry and registry.mirror)
+
+
+def _run(
+    part: Part,
+    places: Places,
+    program: str,
+    docker: str,
+    *,
+    first: tuple[str, ...],
+    whose: Mapping[str, str],
+    room: tuple[str, ...],
+    env: tuple[str, ...],
+) -> str:
+    """What runs a container that may do little, up to its image, as whom the state folder belongs to."""
+    mark = f"{part.stack}/{part.name}/{program}"
+    labels = {**_labels(part, places, program), "stack": part.stack, "part": part.name, **whose}
+    words = (
+        *(docker, "run", *first, "--init", f"--name=enginehouse-{part.stack}-{part.name}-{program}"),
+        *(f"--label=enginehouse.{key}={value}" for key, value in labels.items()),
+        *("--network=host", "--userns=host", "--log-driver=none", "--no-healthcheck"),
+        *("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges"),
+        *room,
+        f"--env=ENGINEHOUSE_PROGRAM={mark}{CONTAINER}",
+        *(f"--env={name}" for name in ("ENGINEHOUSE_STATE", "ENGINEHOUSE_RELEASE", *env)),
+    )
+    # Weights, sockets and keys belong to whom the state folder belongs to, so nobody else is needed.
+    return f'{shlex.join(words)} --user="$(id -u):$(id -g)"'
+
+
+def _labels(part: Part, places: Places, program: str) -> dict[str, str]:
+    """By which a start script knows its container."""
+    return {"state": places.state, "program": f"{part.stack}/{part.name}/{program}"}
+
+
+def _common(part: Part, places: Places, program: str, docker: str) -> dict[str, str]:
+    """What every start script is made with."""
+    filters = (f"--filter=label=enginehouse.{key}={value}" for key, value in _labels(part, places, program).items())
+    return {
+        "mark": f"{part.stack}/{part.name}/{program}",
+        "socket": SOCKET,
+        "docker": shlex.quote(docker),
+        "containers": shlex.join((docker, "container", "ls", "--all", "--quiet", "--no-trunc", *filters)),
+        "images": _images(docker),
+    }
 
 
 def _images(docker: str) -> str:
@@ -154,6 +235,15 @@ def _room(container: Container) -> Iterator[str]:
     if container.shm_gib:
         yield f"--shm-size={container.shm_gib}g"
     yield from (f"--ulimit={name}={value}:{value}" for name, value in container.ulimits.items())
+
+
+def _devices(gpus: Sequence[str]) -> tuple[str, ...]:
+    return (f"--gpus={_csv('device=' + ','.join(gpus))}",) if gpus else ()
+
+
+def _mount(path: str, *, writable: bool = False) -> str:
+    """What is at a path, at the same path inside."""
+    return _csv("type=bind", f"source={path}", f"target={path}", *(() if writable else ("readonly",)))
 
 
 def _csv(*words: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import enginehouse.converge.certificates as certificates
 import enginehouse.converge.claimed as claimed
+import enginehouse.converge.containers as containers
 import enginehouse.converge.scripts as scripts
 from enginehouse.converge.configuration import configuration, shown
 from enginehouse.converge.facts import Facts, Tool
@@ -25,7 +26,7 @@ from enginehouse.converge.programs import (
     releases_on,
     start_script,
 )
-from enginehouse.converge.runners import state_of
+from enginehouse.converge.runners import STOP_APART_S, state_of
 from enginehouse.converge.steps import (
     Activation,
     AwaitGateway,
@@ -50,12 +51,9 @@ from enginehouse.errors import ConvergeFailed
 from enginehouse.gateway import commands
 from enginehouse.gateway.runtime import ServerState
 from enginehouse.gateway.stats import WEIGHT, ServerRow
-from enginehouse.planner.parts import GatewayPart, OnChange, Server
+from enginehouse.planner.parts import DOCKER, GatewayPart, OnChange, Server
 from enginehouse.render.symbols import Secret, fill
 
-STOP_SIGNAL = "USR1"
-"""Soft stop: no new connections, running streams may finish (HAProxy management guide 2.8, section 4)."""
-STOP_S = 15
 _AS_GOOD = {ServerState.DRAIN: ServerState.MAINT}
 """A drained server whose engine was exchanged never took requests."""
 
@@ -74,7 +72,7 @@ def steps(part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]) -> Ste
 
 def foreseen(part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     """The steps once the host part has been brought: where HAProxy is missing, it says how it will come."""
-    if facts.manifest is None and "haproxy" not in facts.tools:
+    if facts.manifest is None and _program(part) not in facts.tools:
         return Steps(effect=Effect.START, reason="HAProxy starts with this configuration, once it is installed")
     return steps(part, facts, secrets)
 
@@ -82,6 +80,8 @@ def foreseen(part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]) -> 
 def _meaning(gateway: _Gateway, stage: tuple[Step, ...], activate: tuple[Step, ...]) -> tuple[Effect, str]:
     inner = [step for activation in activate if isinstance(activation, Activation) for step in activation.forward]
     if any(isinstance(step, StartProgram) for step in inner):
+        if gateway.running:
+            return Effect.RESTART_PAUSED, "another HAProxy starts; connections are refused until it listens"
         return Effect.START, "HAProxy starts with this configuration"
     if any(isinstance(step, Reload) for step in inner):
         return Effect.RELOAD, "HAProxy reads its configuration again; connections and requests go on"
@@ -167,7 +167,9 @@ class _Gateway:
         self.claims = claimed.file(self.places, claimed.wanted(part))
         self.files = (*self.served, self.start, self.metrics_port, self.claims, *self.certificates, self.program_file)
         self.wrong = wrong_files(self.files, facts.files)
-        self.check = tuple(fill(word, symbols, {}) for word in commands.check(self.tool.path))
+        check = tuple(fill(word, symbols, {}) for word in commands.check(self.tool.path))
+        self.check = containers.gateway_check(part, self.places, check) if part.image else shlex.join(check)
+        self.secrets = secrets
 
     @property
     def running(self) -> bool:
@@ -186,15 +188,24 @@ class _Gateway:
     def switches(self) -> bool:
         """Whether HAProxy starts, or starts to serve another configuration than before."""
         changes = bool(self.changed() - {OnChange.NONE}) or bool(self.certificate_fault)
-        return not self.running or changes or not self.is_current()
+        return self.starts() or changes or not self.is_current()
+
+    def starts(self) -> bool:
+        """Whether HAProxy starts, or starts again: it takes another program for nothing less."""
+        known = self.facts.manifest.part if self.facts.manifest else self.part
+        another = isinstance(known, GatewayPart) and known.image != self.part.image
+        return not self.running or another or OnChange.RESTART in self.changed()
 
     def is_current(self) -> bool:
         return self.facts.texts.get("current", "").strip() == f"releases/{self.release}"
 
     def _start_script(self, symbols: Mapping[str, str]) -> Placed:
         command = [fill(word, symbols, {}) for word in commands.start(self.tool.path)]
+        greeting = f"{GREETING}the gateway starts"
+        if self.part.image:
+            return containers.gateway_script(self.part, self.places, self.folder, command, greeting=greeting)
         mark = f"{self.part.stack}/{self.part.name}/{GATEWAY}"
-        return start_script(self.folder, mark, f"{GREETING}the gateway starts", command, {}, notices=True)
+        return start_script(self.folder, mark, greeting, command, {}, notices=True)
 
     def _metrics_port(self) -> Placed:
         return Placed(path=metrics_port_file(self.places), content=f"{self.part.metrics_port}\n", mode=PRIVATE)
@@ -206,8 +217,8 @@ class _Gateway:
             folder=f"{self.places.part}/current",
             side=GATEWAY,
             release="",
-            stop_signal=STOP_SIGNAL,
-            stop_s=STOP_S,
+            stop_signal="TERM" if self.part.image else containers.SOFT_STOP,
+            stop_s=STOP_APART_S if self.part.image else containers.SOFT_STOP_S,
             notices=self.places.log(NOTICES),
         )
 
@@ -216,7 +227,12 @@ def _tool(part: GatewayPart, facts: Facts) -> Tool:
     def fits(tool: Tool) -> bool:
         return bool(version_of(tool.version))
 
-    return choose_tool(facts, "haproxy", host=part.host, wanted="HAProxy", fits=fits)
+    wanted = "Docker" if part.image else "HAProxy"
+    return choose_tool(facts, _program(part), host=part.host, wanted=wanted, fits=fits)
+
+
+def _program(part: GatewayPart) -> str:
+    return DOCKER if part.image else "haproxy"
 
 
 def _stage(gateway: _Gateway) -> Iterator[Step]:
@@ -226,13 +242,15 @@ def _stage(gateway: _Gateway) -> Iterator[Step]:
     runs: supervisord reads none of its programs again while the folder of one's log is missing.
     """
     yield from certificates.make(gateway.part, gateway.places, gateway.facts)
+    if gateway.part.image and gateway.starts():
+        yield containers.bring(gateway.part, gateway.places, gateway.tool.path, gateway.secrets)
     later = {*([gateway.metrics_port] if gateway.switches() else []), *gateway.certificates[-1:]}
-    if not gateway.running:
+    if gateway.starts():
         later.add(gateway.program_file)
     if files := tuple(file for file in gateway.wrong if file not in later):
         yield Place(title=f"staging configuration {gateway.id}", files=files)
     if set(gateway.wrong) & set(gateway.served):
-        yield Sh(title="checking it with HAProxy", script=scripts.change(shlex.join(gateway.check)))
+        yield Sh(title="checking it with HAProxy", script=scripts.change(gateway.check))
 
 
 def _activate(gateway: _Gateway) -> Iterator[Step]:
@@ -240,8 +258,7 @@ def _activate(gateway: _Gateway) -> Iterator[Step]:
     if not gateway.switches():
         return
     _check_ports(gateway)
-    starts = not gateway.running or OnChange.RESTART in gateway.changed()
-    yield _started(gateway) if starts else _reloaded(gateway)
+    yield _started(gateway) if gateway.starts() else _reloaded(gateway)
     if gateway.metrics_port in gateway.wrong:
         yield Place(title="recording where its statistics are", files=(gateway.metrics_port,))
 

@@ -198,7 +198,7 @@ def _gateway(part: GatewayPart) -> Iterator[str]:
     yield f"[ ! -s {saved_servers(places)} ] || yes saved"
     for replica in sorted({server.replica for backend in part.backends for server in backend.servers}):
         yield from _of_other(places, replica)
-    yield f"tool {places.tools} haproxy -v"
+    yield f"tool {places.tools} {f'{DOCKER} --version' if part.image else 'haproxy -v'}"
     yield f"kept_tools {places.tools}"
 
 

@@ -25,3 +25,8 @@ class Container:
     """Size of its `/dev/shm`."""
     ulimits: Mapping[str, int] = field(default_factory=dict)
     """By the name that Docker has for it; -1 is no limit."""
+
+
+def passwords_of(registry: Registry | None) -> tuple[str, ...]:
+    """Names of the secrets that it takes to fetch from there."""
+    return (registry.password,) if registry and registry.password else ()

@@ -25,7 +25,7 @@ def restart_digest(part: ReplicaPart | GatewayPart) -> str:
     """Over what can only change with a restart: a comment in a file that needs none is not in it."""
     files = sorted((f.path, f.content) for f in part.files if f.on_change is OnChange.RESTART)
     if isinstance(part, GatewayPart):
-        return digest({"files": files})
+        return digest({"files": files, **({"image": part.image} if part.image else {})})
     return digest(
         {
             "engine": part.engine,

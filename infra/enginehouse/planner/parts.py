@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from enginehouse.planner.container import Container, Registry
+from enginehouse.planner.container import Container, Registry, passwords_of
 from enginehouse.planner.hardware import Gpus, ReplicaGpus
 from enginehouse.planner.seals import Seal, Tls
 
@@ -215,10 +215,6 @@ class ReplicaPart(Part):
     """How many replicas of the deployment may be exchanged at once."""
     files: tuple[File, ...] = ()
 
-    def secrets(self) -> tuple[str, ...]:
-        """Names of the secrets that it needs."""
-        return (self.registry.password,) if self.registry and self.registry.password else ()
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
@@ -290,6 +286,9 @@ class GatewayPart(Part):
     limits: Limits
     routes: tuple[Route, ...] = ()
     tls: Tls | None = None
+    image: str | None = None
+    """The container image that HAProxy comes from, with its digest; None: it is a program of the machine."""
+    registry: Registry | None = None
     files: tuple[File, ...] = ()
 
 
@@ -353,7 +352,8 @@ class Plan:
 
     def passwords(self) -> tuple[str, ...]:
         """Names of the secrets that registries of images and sudo ask for, sorted."""
-        of_registries = {name for part in self.replicas for name in part.secrets()}
+        registries = [part.registry for part in self.replicas] + [part.registry for part in self.gateways]
+        of_registries = {name for registry in registries for name in passwords_of(registry)}
         of_sudo = {name for host in self.hosts if (name := host.connection.sudo_password)}
         return tuple(sorted(of_registries | of_sudo))
 

@@ -118,11 +118,12 @@ def _host(spec: Spec, host: Host) -> HostPart:
     own_ca = spec.endpoint.tls.mode is TlsMode.OWN_CA and host.group == spec.endpoint.runs_on
     here = [deployment for deployment in spec.deployments.values() if deployment.runs_on == host.group]
     runtimes = {deployment.runtime for deployment in here}
+    apart = spec.endpoint.image is not None and host.group == spec.endpoint.runs_on
     tools = {
-        **REQUIRED_TOOLS,
+        **{name: version for name, version in REQUIRED_TOOLS.items() if not (apart and name == "haproxy")},
         **(SSH_TOOLS if connection.ssh else {}),
         **(OWN_CA_TOOLS if own_ca else {}),
-        **(DOCKER_TOOLS if Runtime.DOCKER in runtimes else {}),
+        **(DOCKER_TOOLS if apart or Runtime.DOCKER in runtimes else {}),
         **(CONTAINED_GPU_TOOLS if any(d.gpus and d.runtime is Runtime.DOCKER for d in here) else {}),
         **(SYSTEMD_TOOLS if Runtime.SYSTEMD in runtimes else {}),
     }
@@ -286,6 +287,8 @@ def _gateway(spec: Spec, host: Host, names: Mapping[str, tuple[str, ...]], ports
         backends=tuple(_backend(name, spec.deployments[name], names[name], ports) for name in spec.deployments),
         routes=_routes(spec),
         tls=tls_of(endpoint),
+        image=endpoint.image,
+        registry=_registry(spec, endpoint.image) if endpoint.image else None,
         limits=Limits(
             queue_s=endpoint.timeouts.queue_s,
             first_token_s=endpoint.timeouts.first_token_s,

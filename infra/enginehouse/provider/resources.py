@@ -36,6 +36,7 @@ from enginehouse.errors import (
     explain,
 )
 from enginehouse.planner.codec import KINDS, from_plain
+from enginehouse.planner.container import passwords_of
 from enginehouse.planner.diff import path_text
 from enginehouse.planner.digests import release_id
 from enginehouse.planner.needs import Needs
@@ -287,9 +288,10 @@ def _failures(kind: str, inputs: Mapping[str, Any]) -> Iterator[Failure]:
 
 
 def _secretless(part: Part, known: Mapping[str, Any]) -> Iterator[Failure]:
+    registry = part.registry if isinstance(part, ReplicaPart | GatewayPart) else None
     passwords: list[tuple[tuple[str, ...], str | None]] = [
         (("connection", "ssh", "sudo_password"), part.connection.sudo_password),
-        *((("registry", "password"), name) for name in (part.secrets() if isinstance(part, ReplicaPart) else ())),
+        *((("registry", "password"), name) for name in passwords_of(registry)),
     ]
     for path, name in passwords:
         if name and name not in known:

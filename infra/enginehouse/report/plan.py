@@ -200,6 +200,10 @@ def _container(container: Container) -> str:
 
 def _gateway(part: GatewayPart) -> Iterator[Entry]:
     yield "listens on", host_and_port(part.address, part.port)
+    if part.image:
+        yield "image", part.image
+    if part.registry:
+        yield "", _registry(part.registry)
     if part.tls:
         yield from _tls(part.tls)
     yield "metrics", f"127.0.0.1:{part.metrics_port}"

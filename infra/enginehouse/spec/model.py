@@ -320,6 +320,13 @@ class Endpoint:
         default=None,
     )
     port: int = key("TCP port of the endpoint.", example=8080, minimum=1, maximum=65535)
+    image: str | None = key(
+        "A container image with HAProxy, as `NAME@sha256:DIGEST`, where the machine shall not have its package. Left "
+        "out: it is a program of the machine.",
+        example=f"docker.io/library/haproxy@sha256:{'0123456789abcdef' * 4}",
+        default=None,
+        pattern=IMAGE_PATTERN,
+    )
     tls: Tls = key("Transport security.", example={"mode": "none"}, default_factory=Tls)
     keys: tuple[Key, ...] | Literal["public"] = key(
         "Who may use the endpoint: a list of clients, or `public` for everybody who can reach it.",

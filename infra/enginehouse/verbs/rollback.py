@@ -12,6 +12,7 @@ from enginehouse.converge import Context, converge, foresee
 from enginehouse.converge.manifest import Manifest
 from enginehouse.converge.records import history
 from enginehouse.errors import ConnectorError, ConvergeFailed
+from enginehouse.planner.container import passwords_of
 from enginehouse.planner.parts import EndpointPart, GatewayPart, Part, Plan, ReplicaPart
 from enginehouse.render.symbols import Secret, UnknownSymbol
 from enginehouse.report.lines import Line, as_text
@@ -134,12 +135,13 @@ def _check_keys(stack: str, ways: Sequence[Way], context: Context) -> None:
 
 def _names(part: Part | None) -> set[str]:
     if isinstance(part, ReplicaPart):
-        return set(part.secrets())
+        return set(passwords_of(part.registry))
     clients = part.clients if isinstance(part, GatewayPart | EndpointPart) else ()
     private_keys = (
         {part.tls.private_key} if isinstance(part, GatewayPart) and part.tls and part.tls.private_key else set()
     )
-    return {name for client in clients for name in client.secrets} | private_keys
+    passwords = passwords_of(part.registry) if isinstance(part, GatewayPart) else ()
+    return {name for client in clients for name in client.secrets} | private_keys | set(passwords)
 
 
 def _carry_out(ways: Sequence[Way], proofs: Sequence[_Proof], known: Histories, context: Context) -> tuple[Line, ...]:

@@ -10,7 +10,7 @@ from enginehouse.planner.parts import Runtime
 from enginehouse.spec.codes import Code
 from enginehouse.spec.model import Deployment, Spec
 from enginehouse.spec.problems import Problem, shown
-from enginehouse.spec.source import Source
+from enginehouse.spec.source import KeyPath, Source
 from enginehouse.spec.variants import Form, forms
 
 _NAME = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
@@ -23,6 +23,8 @@ _IMAGE = re.compile(rf"(?:{_HOST}/)?{_NAME}(?:/{_NAME})*(?::{_TAG})?(?P<digest>@
 def check(spec: Spec, _: Source) -> Iterator[Problem]:
     for form in forms(spec):
         yield from _image(form)
+    if spec.endpoint.image:
+        yield from _pinned(spec.endpoint.image, ("endpoint", "image"))
 
 
 def _image(form: Form) -> Iterator[Problem]:
@@ -63,19 +65,25 @@ def _image(form: Form) -> Iterator[Problem]:
             hint=f"write `image: NAME@sha256:DIGEST`; {_look_up(_usual(deployment))}",
             rests_on=(form.path("engine"), form.path("version"), form.path("image")),
         )
-    elif (found := _IMAGE.fullmatch(deployment.image)) is None:
+    else:
+        yield from _pinned(deployment.image, form.path("image"))
+
+
+def _pinned(image: str, path: KeyPath) -> Iterator[Problem]:
+    found = _IMAGE.fullmatch(image)
+    if found is None:
         yield Problem(
-            path=form.path("image"),
+            path=path,
             code=Code.BAD_IMAGE,
-            summary=f"{shown(deployment.image)} is not an image",
+            summary=f"{shown(image)} is not an image",
             hint="write NAME@sha256:DIGEST, with a name in lower case and a digest of 64 hex digits",
         )
     elif not found["digest"]:
         yield Problem(
-            path=form.path("image"),
+            path=path,
             code=Code.BAD_IMAGE,
             summary="an image without a digest may be another one tomorrow",
-            hint=f"write {deployment.image}@sha256:DIGEST; {_look_up(deployment.image)}",
+            hint=f"write {image}@sha256:DIGEST; {_look_up(image)}",
         )
 
 
