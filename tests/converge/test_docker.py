@@ -288,6 +288,17 @@ def test_a_context_that_takes_more_memory_than_the_container_may_is_explained(co
     assert contained.containers() == [contained.container]
 
 
+def test_a_container_with_a_limit_is_gone_once_it_is_stopped(contained: ContainerWorld) -> None:
+    """Nobody asks it any more whether the limit ended it: an exchange leaves one container, and destroy none."""
+    contained.settings["container"] = {**contained.settings["container"], "memory_gib": 2}
+    contained.converge(contained.replica())
+    contained.settings["container"] |= {"memory_gib": 3}
+    contained.converge(contained.replica())
+    assert contained.containers() == [contained.container]
+    contained.down()
+    assert contained.containers() == []
+
+
 def test_an_image_that_is_not_there_touches_nothing(contained: ContainerWorld) -> None:
     """The registry's words are the reason, and no engine was stopped or started."""
     before = contained.processes()
