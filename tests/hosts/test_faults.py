@@ -32,7 +32,7 @@ from tests.hosts.world import LOGIN, PORT
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(1200)]
 
-MACHINES = 2
+MACHINES = 3
 """At once: a case mostly waits."""
 
 
@@ -65,7 +65,7 @@ def every_case() -> Iterator[Case]:
 def one_of_each() -> Iterator[Case]:
     """Most of them in an edit, which is quicker, and may fail no request."""
     for number, fault in enumerate(FAULTS):
-        scenario = "edit-beside" if number % 3 else "first-up"
+        scenario = "edit-beside" if number % 5 else "first-up"
         boundaries = steps(scenario)
         step = boundaries[zlib.crc32(f"{scenario}, {fault}".encode()) % len(boundaries)]
         yield Case(scenario=scenario, boundary=step, fault=fault)
