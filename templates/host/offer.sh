@@ -31,9 +31,10 @@ exec tail -c "+$((from + 1))" "$file"
 END
 }
 
-attended() { # reads what socat says
-    port='' said='socat does not start'
-    while [ -z "$port" ] && read -r line; do
+attended() { # reads who socat is and what it says, in either order
+    port='' process='' said='socat does not start'
+    while [ -z "$port" ] || [ -z "$process" ]; do
+        read -r line || break
         case $line in
             'process '*) process=${line#process } ;;
             *' listening on '*) port=${line##*:} ;;

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from enginehouse.converge.neighbours import Neighbours
 from enginehouse.converge.upload import CHUNK_BYTES
 from enginehouse.errors import ConvergeFailed
 from enginehouse.planner.parts import Connection, ConnectionKind, Ssh, WeightsPart
+from enginehouse.render.templates import render
 from tests.converge.certificate import make_certificate
 from tests.converge.origin import Files, served
 
@@ -252,6 +254,23 @@ def test_nothing_is_offered_any_more_when_the_run_is_gone(offered: tuple[subproc
     process.stdin.close()
     assert process.wait(20) == 0
     assert curl(f"{url}/t0ken", by=1)[0] == 7
+
+
+@pytest.mark.parametrize("first", ["process", "listening"])
+def test_who_offers_is_ended_whatever_is_heard_first(first: str) -> None:
+    """On a busy machine socat may listen before it is known which process it is."""
+    with subprocess.Popen(("sleep", "1000")) as socat:
+        said = {"process": f"process {socat.pid}", "listening": "N listening on AF=2 127.0.0.1:77"}
+        heard = [said.pop(first), *said.values()]
+        script = f"{render('host/offer.sh')}\nsize=5\nexec 3</dev/null\nattended"
+        done = subprocess.run(
+            ("sh", "-euc", script), input="\n".join(heard) + "\n", capture_output=True, text=True, check=False
+        )
+        try:
+            assert (done.returncode, done.stdout) == (0, "77 5\n")
+            assert socat.wait(20) == -signal.SIGTERM
+        finally:
+            socat.kill()
 
 
 def command_line(process: Path) -> bytes:
