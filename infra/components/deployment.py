@@ -37,8 +37,7 @@ class Deployment(pulumi.ComponentResource):
 
     def _replica(self, part: ReplicaPart, files: list[Weights]) -> Replica:
         machine = self._machines[part.host]
-        passwords = {name: self._secrets[name] for name in passwords_of(part.registry)}
-        needed = {**machine.passwords, **passwords}
+        needed = {name: self._secrets[name] for name in (*part.passwords(), *passwords_of(part.registry))}
         more = {**machine.stands_on, **({"secrets": needed} if needed else {})}
         return Replica(part, pulumi.ResourceOptions(parent=self, depends_on=files), **more)
 

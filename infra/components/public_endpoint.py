@@ -26,9 +26,9 @@ class PublicEndpoint(pulumi.ComponentResource):
         super().__init__("enginehouse:index:PublicEndpoint", endpoint.name)
         replicas = tuple(replicas)
         front = {name: value for name, value in secrets.items() if name not in passwords_of(gateway.registry)}
-        common = {**machine.stands_on, "secrets": {**front, **machine.passwords}}
+        common = {**machine.stands_on, "secrets": front}
         gateway_options = pulumi.ResourceOptions(parent=self, depends_on=[machine.host, *replicas])
-        self.gateway = Gateway(gateway, gateway_options, **{**common, "secrets": {**secrets, **machine.passwords}})
+        self.gateway = Gateway(gateway, gateway_options, **{**common, "secrets": secrets})
         generations = {part.part_name: part.generation for part in (*replicas, self.gateway)}
         self.endpoint = Endpoint(endpoint, pulumi.ResourceOptions(parent=self), **common, generations=generations)
         self.register_outputs({})

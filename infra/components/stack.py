@@ -32,7 +32,7 @@ def deploy(plan: Plan, secrets: Mapping[str, pulumi.Output[str]]) -> dict[str, p
             endpoint,
             machine=machines[gateway.host],
             replicas=[behind[name] for name in endpoint.behind if name in behind],
-            secrets=front,
+            secrets={**front, **{name: secrets[name] for name in gateway.passwords()}},
         ).endpoint
         for gateway, endpoint in zip(plan.gateways, plan.endpoints, strict=True)
     }

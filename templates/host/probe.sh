@@ -191,15 +191,16 @@ owner_of() { # INODE; sets `owner`, our own programs first, because a search thr
     esac
 }
 
+# `at`, if it is set, is where to ask instead of on loopback.
 answers() { # HEALTH_PATH PORT...: address and HTTP status of each, 000 if nothing answers
     key health
     path=$1
     shift
     for port; do
-        set -- "$@" -o /dev/null "http://127.0.0.1:$port$path"
+        set -- "$@" -o /dev/null "http://${at-127.0.0.1}:$port$path"
         shift
     done
-    curl -q -s -m 3 --noproxy '*' -w '%{url_effective} %{http_code}\n' "$@"
+    curl -q -s -g -m 3 --noproxy '*' -w '%{url_effective} %{http_code}\n' "$@"
 }
 
 gateway_stats() { # FILE with the metrics port

@@ -49,7 +49,7 @@ tell() { # EVENT TEXT: in the journal, and in the watchdog's own log
 # ---- the replica, its engine, and time
 
 configure() { # what converge says of the replica, and the process of its engine; fails if nobody is to watch it
-    { read -r side port hang_s ready_s gateway place health metrics counter && read -r request; } \
+    { read -r side port hang_s ready_s gateway place health metrics counter address && read -r request; } \
         2>/dev/null <"$home/watch" || return
     hang=$((hang_s * 100)) tick=$((hang_s * 10))
     socket=$folder/$gateway/run/admin.sock
@@ -84,9 +84,9 @@ pass() { # until the next tick; time that nobody watched, as while the machine s
 }
 
 ask() { # PATH HUNDREDTHS [curl's words]
-    url=http://127.0.0.1:$port$1 limit=$(seconds "$2")
+    url=http://${address:-127.0.0.1}:$port$1 limit=$(seconds "$2")
     shift 2
-    ${exec-} curl -q -fs -m "$limit" --noproxy '*' "$@" "$url"
+    ${exec-} curl -q -fs -g -m "$limit" --noproxy '*' "$@" "$url"
 }
 
 complete() { # HUNDREDTHS: a tiny completion; nobody keeps what it says

@@ -174,6 +174,10 @@ class World:
     def state(self) -> Path:
         return Path(f"{self.folder}/{self.state_name}")
 
+    def states(self) -> tuple[str, ...]:
+        """The state folders of all its machines."""
+        return (str(self.state),)
+
     @property
     def stack(self) -> str:
         return f"t{self.port}"
@@ -359,7 +363,7 @@ class World:
                 environ = {name: value for name, _, value in pairs}
             except OSError:
                 continue
-            if environ.get("ENGINEHOUSE_STATE") == str(self.state) and "ENGINEHOUSE_PROGRAM" in environ:
+            if environ.get("ENGINEHOUSE_STATE") in self.states() and "ENGINEHOUSE_PROGRAM" in environ:
                 yield int(folder.name), environ["ENGINEHOUSE_PROGRAM"].removeprefix(f"{self.stack}/")
 
     def yaml(self) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from enginehouse.converge import execute, orders, replica, sides, verbs
+from enginehouse.converge import Context, execute, orders, replica, sides, verbs
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.manifest import Manifest, from_json, to_json
 from enginehouse.converge.steps import BecomeReady, Steps
@@ -100,14 +100,14 @@ def in_a_life(act: Callable[[Life], None]) -> None:
 
 def test_a_preview_that_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A look that leaves a file."""
-    look = verbs.look
+    look = verbs.look_around
 
-    def writing(part: Part, connector: Link, *more: Any) -> Facts:
-        connector.machine.files.write(f"{STATE}/demo/traces", "")
-        return look(part, connector, *more)
+    def writing(part: Part, context: Context, *more: Any) -> Facts:
+        cast(Link, context.connectors.connect(part)).machine.files.write(f"{STATE}/demo/traces", "")
+        return look(part, context, *more)
 
     def preview(life: Life) -> None:
-        monkeypatch.setattr(verbs, "look", writing)
+        monkeypatch.setattr(verbs, "look_around", writing)
         with pytest.raises(AssertionError):
             life.preview()
 

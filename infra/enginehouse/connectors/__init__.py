@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from enginehouse.connectors.base import Connector
@@ -66,6 +67,10 @@ class Connectors:
             if key not in self._open:
                 self._open[key] = self._openers[part.connection.kind](*key)
             return self._open[key]
+
+    def reach(self, part: Part, host: str, secrets: Mapping[str, Secret] = MappingProxyType({})) -> Connector:
+        """`connect`, to another machine that the part works with."""
+        return self.connect(replace(part, host=host, connection=(part.elsewhere or {})[host]), secrets)
 
     def _password(self, part: Part, secrets: Mapping[str, Secret]) -> tuple[Secret, ...]:
         """What sudo is given, if anything: another password is another connector."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from enginehouse.converge import scripts
 from enginehouse.converge.context import Context
@@ -40,9 +40,14 @@ def standing(host: HostPart, context: Context) -> Standing:
     known = {key.removeprefix(_MANIFEST): from_json(text) for key, text in texts.items() if key.startswith(_MANIFEST)}
     return Standing(
         owner=owner_from_json(texts[_OWNER]) if _OWNER in texts else None,
-        parts=tuple(one.reached(host.connection) for one in known.values() if isinstance(one, Manifest)),
+        parts=tuple(_reached(one, host) for one in known.values() if isinstance(one, Manifest)),
         damaged=tuple(name for name, one in known.items() if not isinstance(one, Manifest)),
     )
+
+
+def _reached(manifest: Manifest, host: HostPart) -> Manifest:
+    """By the way to its machine as it is now; those to other machines are as they were."""
+    return replace(manifest, part=replace(manifest.part, connection=host.connection))
 
 
 def release(host: HostPart, owner: Owner, context: Context) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,12 +43,18 @@ class Context:
     """Shared by all contexts of one run."""
     needs: Needs | None = None
     """Of a run that brings a host: what the stack will ask of the machine."""
+    lost: Collection[str] = ()
+    """Hosts that will never answer again, as the person says."""
     claim: Claim | None = None
     """Of a run that works for a Pulumi state; others claim nothing and are refused nothing."""
 
     def connect(self, part: Part) -> Connector:
         """The connector to the part's machine; sudo gets its password from the context's secrets."""
         return self.connectors.connect(part, self.secrets)
+
+    def reach(self, part: Part, host: str) -> Connector:
+        """The connector to another machine that the part works with."""
+        return self.connectors.reach(part, host, self.secrets)
 
     def progress(self, part: str, text: str) -> None:
         self.listen(Progress(part=part, text=text))

@@ -82,7 +82,7 @@ class _Executor:
             assert self._stamp, "who records a part signs it"
             self._written = _write_manifest(self._work, step, self._stamp)
         else:
-            _EXECUTORS[type(step)](self._work, step)
+            _EXECUTORS[type(step)](self._work.at(step.host), step)
 
     def _activate(self, step: Activation) -> None:
         begun: list[Step] = []

@@ -34,6 +34,11 @@ class Process:
         """The program that started it, of what runs in a container or a unit of its own; None of all else."""
         return next((self.program.removesuffix(end) for end in (CONTAINER, UNIT) if self.program.endswith(end)), None)
 
+    @property
+    def name(self) -> str:
+        """As its supervisor calls it."""
+        return self.program.replace("/", "-")
+
     def belongs_to(self, program: str) -> bool:
         """Whether it is that program, or in its container or unit."""
         return program in (self.program, self.starter)
@@ -80,6 +85,10 @@ class Facts:
     state: str
     machine: str | None
     memory_mib: int
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """The state folder on each other machine that the part works with and that answered."""
+    away: Mapping[str, str] = field(default_factory=dict)
+    """Why the others did not."""
     disk_mib: int | None = None
     """What we may still write where the state folder is."""
     read_only: bool = False

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import cast
 
 from enginehouse.converge.facts import Facts
+from enginehouse.converge.runners import state_of
 from enginehouse.converge.steps import Effect, Steps
 from enginehouse.errors import GateClosed
-from enginehouse.planner.parts import GatewayPart, ReplicaPart
+from enginehouse.gateway.runtime import ServerState
+from enginehouse.planner.parts import GatewayPart, ReplicaPart, Server
 from enginehouse.rollout.gate import Exchange, Gate, too_few_left
 from enginehouse.spec.wording import listed
 
@@ -26,7 +29,7 @@ def exchange(part: ReplicaPart, facts: Facts, steps: Steps) -> Exchange:
         pauses=steps.effect is Effect.RESTART_PAUSED,
         memory_mib=steps.memory_mib,
         free_mib=facts.memory_mib,
-        drained={name: str(order) for name, order in facts.drained_others.items() if name in _siblings(part, facts)},
+        drained=_drained(part, facts),
     )
 
 
@@ -118,7 +121,9 @@ class Gates:
                 f"{part.name} was not exchanged, because {gate.refusal()}; nothing was changed on it, "
                 f"and the next run continues"
             )
-        check_enough_left(part, wanted)
+        # One that is held back at the gateway because it is exchanged right now is not drained.
+        busy = gate.inside | gate.aside
+        check_enough_left(part, replace(wanted, drained={n: o for n, o in wanted.drained.items() if n not in busy}))
         return gate.admits(wanted, part.max_unavailable) and wanted.fits(sum(self._others(part).values()))
 
     def _others(self, part: ReplicaPart) -> dict[str, int]:
@@ -143,9 +148,20 @@ def _key(part: ReplicaPart) -> tuple[str, str]:
     return part.stack, part.deployment
 
 
-def _siblings(part: ReplicaPart, facts: Facts) -> set[str]:
-    """The other replicas that the running gateway gives the deployment's requests to."""
+def _drained(part: ReplicaPart, facts: Facts) -> dict[str, str]:
+    """The other replicas that the running gateway gives the deployment's requests to, and shall not.
+
+    Of one on a third machine, whose orders nobody has read, the gateway knows that it is held back.
+    """
+    siblings = [server for server in _servers(part, facts) if server.replica not in (part.name, part.renamed_from)]
+    held = {row.server for row in facts.servers or () if state_of(row) is ServerState.DRAIN}
+    far = {s.replica: f"on {s.host}" for s in siblings if s.name in held and s.host not in (None, part.host)}
+    names = {server.replica for server in siblings}
+    return {**far, **{name: str(order) for name, order in facts.drained_others.items() if name in names}}
+
+
+def _servers(part: ReplicaPart, facts: Facts) -> tuple[Server, ...]:
+    """Those of the part's backend, as the gateway was converged last."""
     gateway = facts.others.get(part.gateway.part)
     backends = cast(GatewayPart, gateway.part).backends if gateway else ()
-    names = {server.replica for b in backends if b.name == part.gateway.backend for server in b.servers}
-    return names - {part.name, part.renamed_from}
+    return tuple(server for backend in backends if backend.name == part.gateway.backend for server in backend.servers)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import enginehouse.converge.certificates as certificates
 import enginehouse.converge.claimed as claimed
@@ -51,6 +52,7 @@ from enginehouse.errors import ConvergeFailed
 from enginehouse.gateway import commands
 from enginehouse.gateway.runtime import ServerState
 from enginehouse.gateway.stats import WEIGHT, ServerRow
+from enginehouse.planner.addresses import LOOPBACK
 from enginehouse.planner.parts import DOCKER, GatewayPart, OnChange, Server
 from enginehouse.render.symbols import Secret, fill
 
@@ -104,6 +106,8 @@ def wanted_servers(part: GatewayPart, facts: Facts) -> dict[Seat, ServerState]:
 def _wanted_server(seat: Seat, server: Server, facts: Facts) -> ServerState:
     """Without its replica's manifest nobody knows better than the health check, so a server that passes it goes on."""
     manifest = facts.others.get(server.replica)
+    if manifest is None and server.host in facts.away:
+        return _of_away(_rows(facts).get(seat))
     if manifest is None:
         row = _rows(facts).get(seat)
         return ServerState.READY if row and row.is_usable() else ServerState.MAINT
@@ -112,6 +116,11 @@ def _wanted_server(seat: Seat, server: Server, facts: Facts) -> ServerState:
     if server.replica in facts.hung_others:
         return _of_hung(_rows(facts).get(seat))
     return ServerState.DRAIN if server.replica in facts.drained_others else ServerState.READY
+
+
+def _of_away(row: ServerRow | None) -> ServerState:
+    """Its machine can't be asked now: HAProxy's own checks know whether it answers, so it is left as it is."""
+    return state_of(row) if row else ServerState.MAINT
 
 
 def _of_hung(row: ServerRow | None) -> ServerState:
@@ -324,18 +333,22 @@ def _fault(row: ServerRow | None, wanted: ServerState) -> str:
 
 def _leftovers(gateway: _Gateway) -> Iterator[Step]:
     """Sides that served on until this configuration knew their successors."""
-    for manifest in gateway.facts.others.values():
+    places, facts = gateway.places, gateway.facts
+    for manifest in facts.others.values():
+        host = manifest.part.host
+        there = replace(places, host=host, state=facts.elsewhere.get(host, facts.state))
         for left in manifest.left:
-            yield from _end(gateway, left)
+            if there != places or any(process.name == left.program for process in facts.processes):
+                yield from _end(left, there, None if there == places else host)
 
 
-def _end(gateway: _Gateway, left: Left) -> Iterator[Step]:
-    if any(process.program.replace("/", "-") == left.program for process in gateway.facts.processes):
-        yield WaitIdle(title=f"waiting for {left.program} to finish", port=left.port, within_s=left.drain_s)
-        file = gateway.places.program_file(left.program)
-        yield StopProgram(title=f"stopping {left.program}", program=left.program, file=file)
-        if left.folder:
-            yield Sh(title="removing the folder of the former name", script=scripts.remove(left.folder))
+def _end(left: Left, places: Places, host: str | None) -> Iterator[Step]:
+    title, file = f"stopping {left.program}", places.program_file(left.program)
+    waiting = f"waiting for {left.program} to finish"
+    yield WaitIdle(title=waiting, host=host, port=left.port, within_s=left.drain_s)
+    yield StopProgram(title=title, host=host, program=left.program, file=file)
+    if left.folder:
+        yield Sh(title="removing the folder of the former name", host=host, script=scripts.remove(left.folder))
 
 
 def _close(gateway: _Gateway) -> Iterator[Step]:
@@ -377,13 +390,14 @@ def _forget(gateway: _Gateway) -> Sh:
 
 
 def _moved(gateway: _Gateway) -> frozenset[str]:
-    """Servers that the running configuration has with another port."""
-    before = {row.server: row.port for row in gateway.facts.servers or ()}
-    return frozenset(name for name, port in _ports(gateway.part).items() if before.get(name, 0) not in (0, port))
+    """Servers that the running configuration has with another address."""
+    before = {row.server: row for row in gateway.facts.servers or ()}
+    servers = (server for backend in gateway.part.backends for server in backend.servers)
+    return frozenset(s.name for s in servers if s.name in before and _has_moved(before[s.name], s))
 
 
-def _ports(part: GatewayPart) -> dict[str, int]:
-    return {server.name: server.port for backend in part.backends for server in backend.servers}
+def _has_moved(row: ServerRow, server: Server) -> bool:
+    return row.port not in (0, server.port) or row.address not in ("", server.address or LOOPBACK)
 
 
 def _set(

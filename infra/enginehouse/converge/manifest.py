@@ -9,7 +9,7 @@ from typing import Any
 
 from enginehouse.converge.signed import Signed
 from enginehouse.planner.codec import KINDS, from_plain, kind_of, to_plain
-from enginehouse.planner.parts import Connection, Part, Side
+from enginehouse.planner.parts import Part, Side
 
 FORMAT = 1
 
@@ -51,13 +51,13 @@ class Manifest:
     seen: Mapping[str, int] = field(default_factory=dict)
     """Endpoint only: generations of the parts behind it when it was proved."""
 
-    def reached(self, connection: Connection) -> Manifest:
-        """The same, by the way that leads to its machine today: what is written there may have another one."""
-        return replace(self, part=replace(self.part, connection=connection))
+    def reached(self, part: Part) -> Manifest:
+        """The same, by the ways that lead to its machines today: what is written there may have other ones."""
+        return replace(self, part=_reached(self.part, part))
 
     def records(self, part: Part) -> bool:
         """Whether this is just that part. How a machine is reached and a former name are not facts of the machine."""
-        return replace(self.part, connection=part.connection, renamed_from=part.renamed_from) == part
+        return replace(_reached(self.part, part), renamed_from=part.renamed_from) == part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +82,10 @@ def from_json(text: str) -> Manifest | Damaged:
         return Damaged(reason=f"not JSON (line {error.lineno})")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return Damaged(reason=f"not a manifest ({type(error).__name__}: {error})")
+
+
+def _reached(part: Part, now: Part) -> Part:
+    return replace(part, connection=now.connection, elsewhere=now.elsewhere)
 
 
 def _build(plain: Mapping[str, Any]) -> Manifest:

@@ -6,7 +6,7 @@ Pure; the shell functions it calls are in `templates/host/probe.sh`.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import enginehouse.converge.certificates as certificates
@@ -22,6 +22,7 @@ from enginehouse.converge.places import (
 from enginehouse.converge.weights import program_folder, record_of
 from enginehouse.engines import engines
 from enginehouse.inventory.gpus import PATIENCE_S
+from enginehouse.planner.addresses import host_in_url
 from enginehouse.planner.parts import (
     DOCKER,
     SYSTEMD_RUN,
@@ -45,13 +46,23 @@ VERSION_ARGS: Mapping[str, tuple[str, ...]] = {"haproxy": ("-v",), "openssl": ("
 
 def probe(part: Part) -> str:
     """The script for `part`. It writes nothing and needs no stdin."""
-    facts = ("find_state", "machine", *_common(part), *_KINDS[type(part)](part))
-    # One encoding around everything: no answer of a program can be taken for another fact.
     names = ("probe", "gpus") if isinstance(part, HostPart | ReplicaPart) and part.gpus else ("probe",)
+    return _script(names, (*_common(part), *_KINDS[type(part)](part)))
+
+
+def probe_elsewhere(part: Part) -> str:
+    """The script for another machine that `part` works with: where its gateway is, or some of its replicas are."""
+    return _script(("probe",), _elsewhere(part))
+
+
+def _script(names: Iterable[str], questions: Iterable[str]) -> str:
+    # One encoding around everything: no answer of a program can be taken for another fact.
     lines = (
         *(render(f"host/{name}.sh") for name in names),
         "facts() {",
-        *facts,
+        "find_state",
+        "machine",
+        *questions,
         "}",
         "printf 'facts\\t'",
         "facts | base64 -w 0",
@@ -159,7 +170,6 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
     names = [part.name, *([part.renamed_from] if part.renamed_from else [])]
     programs = [places.program_file(side_program(name, side)) for name in names for side in Side]
     ports = " ".join(map(str, _ports(part)))
-    gateway = places.other(part.gateway.part)
     yield f"text_of drained {places.drained}"
     yield f"drained_in {places.stack_folder}"
     if part.runtime is Runtime.SYSTEMD:
@@ -173,9 +183,11 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
     if part.gpus:
         yield from ("pci", f"gpus {PATIENCE_S}")
     yield "listeners"
+    if part.address:
+        yield f"at={shlex.quote(host_in_url(part.address))}"
     yield f"answers {shlex.quote(engine.health_path)} {ports}"
-    yield f"gateway_stats {metrics_port_file(gateway)}"
-    yield f"text_of manifest.{gateway.name} {gateway.manifest}"
+    if part.elsewhere is None:
+        yield from _servers(places.other(part.gateway.part))
     yield f"key weights; stat_of {on_machine(part.weights_path)}"
     yield f"text_of verified {on_machine(record_of(part.weights, part.weights_path))}"
     if part.binary:
@@ -183,6 +195,34 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
     asked = engine.version_args if part.image is None else ("--version",)
     yield f"tool {places.tools} {part.program} {shlex.join(asked)}"
     yield f"kept_tools {places.tools}"
+
+
+def _elsewhere(part: Part) -> Iterator[str]:
+    places = _places(part)
+    match part:
+        case ReplicaPart():
+            yield from _gateway_of(part)
+        case GatewayPart():
+            yield f"processes {shlex.quote(part.stack)}"
+            for name in _replicas(part):
+                yield from _of_other(places, name)
+        case EndpointPart():
+            for name in part.behind:
+                yield from _of_other(places, name)
+
+
+def _gateway_of(part: ReplicaPart) -> Iterator[str]:
+    """The gateway of a replica that is on another machine, and what forbids to touch it."""
+    places = _places(part)
+    yield f"text_of frozen {places.frozen}"
+    yield f"text_of owner {places.owner}"
+    yield f"drained_in {places.stack_folder}"
+    yield from _servers(places.other(part.gateway.part))
+
+
+def _servers(gateway: Places) -> Iterator[str]:
+    yield f"gateway_stats {metrics_port_file(gateway)}"
+    yield f"text_of manifest.{gateway.name} {gateway.manifest}"
 
 
 def _gateway(part: GatewayPart) -> Iterator[str]:
@@ -196,10 +236,14 @@ def _gateway(part: GatewayPart) -> Iterator[str]:
     yield f"key current; readlink {places.part}/current 2>/dev/null"
     yield f"[ ! -S {admin_socket(places)} ] || yes socket"
     yield f"[ ! -s {saved_servers(places)} ] || yes saved"
-    for replica in sorted({server.replica for backend in part.backends for server in backend.servers}):
+    for replica in _replicas(part):
         yield from _of_other(places, replica)
     yield f"tool {places.tools} {f'{DOCKER} --version' if part.image else 'haproxy -v'}"
     yield f"kept_tools {places.tools}"
+
+
+def _replicas(part: GatewayPart) -> tuple[str, ...]:
+    return tuple(sorted({server.replica for backend in part.backends for server in backend.servers}))
 
 
 def _endpoint(part: EndpointPart) -> Iterator[str]:

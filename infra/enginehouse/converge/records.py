@@ -35,7 +35,7 @@ def history(part: Part, context: Context) -> tuple[Manifest, ...]:
     kept = [from_json(text) for key, _, text in reversed(texts) if key != "manifest"]
     newest = stands.generation if isinstance(stands, Manifest) else math.inf
     found = (copy for copy in kept if isinstance(copy, Manifest) and copy.generation <= newest)
-    return tuple(copy.reached(part.connection) for copy in found)
+    return tuple(copy.reached(part) for copy in found)
 
 
 def events(host: HostPart, context: Context) -> tuple[Entry, ...]:

@@ -21,6 +21,7 @@ from enginehouse.engines.base import Engine
 from enginehouse.gateway.runtime import ServerState
 from enginehouse.gateway.stats import ServerRow
 from enginehouse.inventory.claims import Claimed
+from enginehouse.planner.addresses import LOOPBACK
 from enginehouse.planner.digests import release_id
 from enginehouse.planner.parts import GatewayPart, ReplicaPart, Runtime, Side
 from enginehouse.render.symbols import Secret, fill
@@ -42,6 +43,7 @@ class Runner:
 
     places: Places
     side: Side
+    address: str
     port: int
     model: str
     drain_s: int
@@ -75,7 +77,10 @@ class Replica:
         self.places = Places.of(part, facts.state)
         self.release = release_id(part)
         self._secrets = secrets
-        gateway = self.places.other(part.gateway.part)
+        self.gateway_host = part.gateway.host if part.elsewhere else None
+        """None: the gateway is on the replica's own machine."""
+        state = facts.elsewhere.get(part.gateway.host, facts.state)
+        gateway = replace(self.places, state=state, name=part.gateway.part)
         self.gateway_socket = admin_socket(gateway)
         self.saved_servers = saved_servers(gateway)
 
@@ -303,6 +308,7 @@ def _runner(part: ReplicaPart, places: Places, side: Side, facts: Facts, drain_s
     return Runner(
         places=places,
         side=side,
+        address=part.address or LOOPBACK,
         port=part.ports[side],
         model=part.served_name,
         drain_s=drain_s,
@@ -314,10 +320,10 @@ def _runner(part: ReplicaPart, places: Places, side: Side, facts: Facts, drain_s
 
 
 def _seat(part: ReplicaPart, side: Side, facts: Facts) -> Seat | None:
-    """The server line, if the gateway that runs has one with just this port. It says so itself, without any record."""
-    wanted = part.gateway.servers[side], part.ports[side]
-    rows = (row for row in _servers(part, facts) if (row.server, row.port) == wanted)
-    return next(map(_seat_of, rows), None)
+    """The server line, if the gateway that runs has one with just this address. It says so itself, without a record."""
+    server, port, address = part.gateway.servers[side], part.ports[side], part.address or LOOPBACK
+    rows = (row for row in _servers(part, facts) if (row.server, row.port) == (server, port))
+    return next((_seat_of(row) for row in rows if row.address in ("", address)), None)
 
 
 def _servers(part: ReplicaPart, facts: Facts) -> Iterator[ServerRow]:

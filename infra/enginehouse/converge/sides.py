@@ -5,6 +5,7 @@ from __future__ import annotations
 from enginehouse.converge.runners import Replica, Runner
 from enginehouse.converge.steps import BecomeReady, Placed, Seat, SetServers, StartProgram, Step, WaitIdle
 from enginehouse.gateway.runtime import ServerState
+from enginehouse.planner.addresses import host_and_port
 
 USABLE_S = 10
 """The gateway checks a server every second; an engine that has just completed a request passes the first check."""
@@ -19,7 +20,8 @@ def become_ready(replica: Replica, runner: Runner, title: str) -> BecomeReady:
         title=title,
         engine=replica.engine.name,
         program=runner.program,
-        port=runner.port,
+        address=host_and_port(runner.address, runner.port),
+        asked_from=replica.gateway_host,
         health_path=replica.engine.health_path,
         model=runner.model,
         within_s=replica.part.ready_within_s,
@@ -42,7 +44,14 @@ def give_traffic(replica: Replica, runner: Runner, title: str, *, wait: bool = T
 
 
 def pause(replica: Replica, seats: tuple[Seat, ...], title: str) -> SetServers:
-    return SetServers(title=title, socket=replica.gateway_socket, saved=replica.saved_servers, wanted={}, paused=seats)
+    return SetServers(
+        title=title,
+        host=replica.gateway_host,
+        socket=replica.gateway_socket,
+        saved=replica.saved_servers,
+        wanted={},
+        paused=seats,
+    )
 
 
 def with_traffic(replica: Replica) -> tuple[Seat, ...]:
@@ -63,6 +72,7 @@ def set_state(replica: Replica, runner: Runner, state: ServerState, title: str) 
 def _set(replica: Replica, seat: Seat, state: ServerState, title: str, *, usable_within_s: int = 0) -> SetServers:
     return SetServers(
         title=title,
+        host=replica.gateway_host,
         socket=replica.gateway_socket,
         saved=replica.saved_servers,
         wanted={seat: state},

@@ -24,6 +24,8 @@ class Step:
     """One thing to do. `title` says what and, where it was a choice, why."""
 
     title: str
+    host: str | None = None
+    """The other machine on which it is done; None: on the part's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,10 @@ class BecomeReady(Step):
     engine: str
     """Whose known failures explain its log."""
     program: str
-    port: int
+    address: str
+    """Where the engine listens: host and port."""
+    asked_from: str | None = None
+    """The other machine that asks for the completion, as it will send requests; None: the engine's own."""
     health_path: str
     model: str
     within_s: int

@@ -35,4 +35,10 @@ def complaints(part: ReplicaPart, facts: Facts) -> tuple[str, ...]:
     status = facts.health.get(part.ports[side], 0)
     if status != 200:
         return (f"the engine is not ready (health: {status or 'no answer'})",)
+    server = part.gateway.servers[side]
+    row = next((row for row in facts.servers or () if row.server == server), None)
+    if part.elsewhere and row and row.status == "DOWN":
+        return (
+            f"the gateway on {part.gateway.host} does not reach the engine at {row.where} (its check says {row.check})",
+        )
     return ()

@@ -14,6 +14,7 @@ from enginehouse.converge.work import LOG_LINES, Work
 from enginehouse.errors import ConnectorError, ConvergeFailed
 from enginehouse.gateway.commands import RELOAD_SIGNAL, SIGNAL_AGAIN_S
 from enginehouse.gateway.runtime import Refused, RuntimeSocket, ServerState
+from enginehouse.gateway.stats import ServerRow
 
 START_S = 10.0
 """HAProxy binds and forks within milliseconds; this is for a machine that is swapping."""
@@ -66,11 +67,18 @@ def reload(work: Work, step: Reload) -> None:
 def _await_usable(work: Work, gateway: RuntimeSocket, step: SetServers) -> None:
     wanted = {seat for seat, state in step.wanted.items() if state is ServerState.READY}
     until = work.now() + step.usable_within_s
-    while missing := wanted - {Seat(backend=r.backend, server=r.server) for r in gateway.servers() if r.is_usable()}:
+    while missing := [row for row in gateway.servers() if _seat(row) in wanted and not row.is_usable()]:
         if work.now() >= until:
-            names = ", ".join(sorted(seat.server for seat in missing))
-            raise ConvergeFailed(f"the gateway could not use {names} within {step.usable_within_s} s")
+            names = ", ".join(sorted(row.server for row in missing))
+            raise ConvergeFailed(
+                f"the gateway could not use {names} within {step.usable_within_s} s",
+                reasons=[f"{row.server} at {row.where}: its health check says {row.check}" for row in missing],
+            )
         work.pause(POLL_S)
+
+
+def _seat(row: ServerRow) -> Seat:
+    return Seat(backend=row.backend, server=row.server)
 
 
 def _without(dump: str, servers: frozenset[str]) -> str:

@@ -21,7 +21,8 @@ from enginehouse.converge.gates import check_enough_left, exchange
 from enginehouse.converge.hangs import Hangs
 from enginehouse.converge.journal import Word, shortened
 from enginehouse.converge.kinds import kind_of
-from enginehouse.converge.look import PROBE_S, check_frozen, is_there, look
+from enginehouse.converge.leased import check_reach, leases
+from enginehouse.converge.look import PROBE_S, check_frozen, check_gateway, is_there, look, look_around
 from enginehouse.converge.manifest import Change, Manifest
 from enginehouse.converge.places import Places
 from enginehouse.converge.preflight import ready
@@ -31,7 +32,15 @@ from enginehouse.converge.steps import Effect, Sh, Steps, WriteManifest
 from enginehouse.converge.turns import turn
 from enginehouse.converge.wire import DRIFT, as_inputs
 from enginehouse.converge.work import Work
-from enginehouse.errors import ChangedElsewhere, ConnectorError, ConvergeFailed, Frozen, GateClosed, explain
+from enginehouse.errors import (
+    ChangedElsewhere,
+    ConnectorError,
+    ConvergeFailed,
+    Frozen,
+    GateClosed,
+    Unreachable,
+    explain,
+)
 from enginehouse.planner.diff import in_words
 from enginehouse.planner.parts import GatewayPart, HostPart, Part, ReplicaPart
 from enginehouse.rollout.gate import Exchange
@@ -39,6 +48,8 @@ from enginehouse.rollout.gate import Exchange
 GATEWAY_BACK_S = 5.0
 """supervisord notices within a second that HAProxy ended, and a busy machine takes some to start it."""
 GATEWAY_LOOK_S = 0.2
+NOT_OF_MACHINE = ("connection", "elsewhere", "renamed_from")
+"""Inputs that no machine can be asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,14 +100,14 @@ def converge(
     forbids what is needed, `GateClosed` if another replica failed before this one's turn came or too few would be left,
     `ConvergeFailed` with reasons, and `Cancelled`.
     """
-    connector = context.connect(part)
     try:
-        facts = look(part, connector, machine_id, context.claim)
+        facts = look_around(part, context, machine_id)
     except ConnectorError as error:
         error.untouched = True
         raise
     note(part, facts, context)
-    work = Work(context, connector, part.name, Places.of(part, facts.state))
+    work = Work.on(part, context, facts)
+    connector = work.connector
     if adopting := _adoption(facts, seen_generation):
         context.notice(part.name, adopting)
     steps_now = kind_of(part).steps
@@ -107,15 +118,16 @@ def converge(
             return _rest(part, context, connector, facts, facts.manifest, steps.reason)
         check_frozen(part, facts)
         check_room(part, facts)
-        lease = context.leases.hold(connector, facts.state, context.run, work.journal.taken_over)
-        with room_named(part, connector), lease, turn(part):
-            facts = _settled(part, context, connector, machine_id)
+        check_gateway(part, facts)
+        with room_named(part, connector), leases(part, work, facts), turn(part):
+            facts = _settled(part, context, machine_id)
+            check_gateway(part, facts)
             _check_generation(part, facts, seen_generation)
             check_frozen(part, facts)
             steps = steps_now(part, facts, context.secrets)
             if steps.prepare:
                 execute(steps.prepare, work)
-                facts = look(part, connector, machine_id, context.claim)
+                facts = look_around(part, context, machine_id)
                 steps = steps_now(part, facts, context.secrets)
             if steps.prepare:
                 raise ConvergeFailed(f"{part.name}: {steps.prepare[0].title} changed nothing")
@@ -124,7 +136,8 @@ def converge(
 
             def again() -> tuple[Facts, Steps]:
                 nonlocal facts, steps
-                facts = _settled(part, context, connector, machine_id)
+                facts = _settled(part, context, machine_id)
+                check_gateway(part, facts)
                 steps = steps_now(part, facts, context.secrets)
                 return facts, steps
 
@@ -139,7 +152,7 @@ def converge(
 
 def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> Foresight:
     """What `converge` would do to `part` as the machine is now. Changes nothing, takes no lease."""
-    facts = look(part, context.connect(part), machine_id, context.claim)
+    facts = look_around(part, context, machine_id)
     stands = is_there(part, facts)
     try:
         with ready(part, context, facts):
@@ -147,9 +160,10 @@ def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> F
         if steps.effect is not Effect.NOTHING:
             check_frozen(part, facts)
             check_room(part, facts)
+            check_gateway(part, facts)
         if isinstance(part, ReplicaPart):
             check_enough_left(part, exchange(part, facts, steps))
-    except (ConvergeFailed, Frozen, GateClosed) as error:
+    except (ConvergeFailed, Frozen, GateClosed, Unreachable) as error:
         return Foresight(effect=Effect.FAILS, reason="; ".join(explain(error)), stands=stands)
     return Foresight(effect=steps.effect, reason=steps.reason, stands=stands, prepares=bool(steps.prepare))
 
@@ -157,14 +171,14 @@ def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> F
 def observe(part: Part, context: Context, *, machine_id: str | None = None) -> Observed | None:
     """Look at `part` without changing anything; None if the machine has none of it. Takes no lease."""
     connector = context.connect(part)
-    facts = look(part, connector, machine_id, context.claim)
+    facts = look_around(part, context, machine_id)
     note(part, facts, context)
     if facts.manifest is None:
         return _unrecorded(part, facts)
     known = facts.manifest.part
     kind = kind_of(known)
     inputs = as_inputs(known)
-    inputs |= {key: value for key, value in as_inputs(part).items() if key in ("connection", "renamed_from")}
+    inputs |= {key: value for key, value in as_inputs(part).items() if key in NOT_OF_MACHINE}
     edited = _edited(facts, Places.of(part, facts.state), facts.manifest)
     if "files" in inputs:
         inputs["files"] = {name: edited.pop(name, digest) for name, digest in inputs["files"].items()}
@@ -187,7 +201,7 @@ def observe(part: Part, context: Context, *, machine_id: str | None = None) -> O
 
 def recorded(part: Part, context: Context) -> Manifest | None:
     """What the machine remembers of `part`, under its former name if it has not moved yet. Changes nothing."""
-    facts = look(part, context.connect(part))
+    facts = look(part, context.connect(part), claim=context.claim)
     if facts.damaged:
         raise ConvergeFailed(f"{part.name}: the manifest on the machine is damaged", reasons=(facts.damaged.reason,))
     return facts.manifest or facts.former
@@ -198,20 +212,17 @@ def destroy(part: Part, context: Context, *, machine_id: str | None = None) -> t
 
     Raises `Frozen` if a standing order forbids it.
     """
-    connector = context.connect(part)
-    facts = look(part, connector, machine_id, context.claim)
+    facts = look_around(part, context, machine_id)
     if not is_there(part, facts) and not packages.unfinished(facts):
         return ()
     check_frozen(part, facts)
-    kind, places = kind_of(part), Places.of(part, facts.state)
-    work = Work(context, connector, part.name, places)
-    with (
-        work.journal.kept(),
-        room_named(part, connector),
-        context.leases.hold(connector, facts.state, context.run, work.journal.taken_over),
-    ):
-        facts = look(part, connector, machine_id, context.claim)
+    check_reach(part, facts, context)
+    kind, work = kind_of(part), Work.on(part, context, facts)
+    places = work.places
+    with work.journal.kept(), room_named(part, work.connector), leases(part, work, facts):
+        facts = look_around(part, context, machine_id)
         check_frozen(part, facts)
+        check_reach(part, facts, context)
         with work.journal.along(work.journal.entry(Word.REMOVED, "removed from the machine")) as notes:
             gone = Sh(title=f"removing {places.part}", script=scripts.remove(places.part, then=notes))
             execute((*kind.leave(part, facts), gone), work)
@@ -259,20 +270,20 @@ class _Stamp:
         return before.generation if before else max(self._seen_generation or 0, self._facts.newest_generation)
 
 
-def _settled(part: Part, context: Context, connector: Connector, machine_id: str | None) -> Facts:
+def _settled(part: Part, context: Context, machine_id: str | None) -> Facts:
     """A look at the machine, once a gateway that has just died is back.
 
     Without it a replica's sides seem to get no requests. One would be stopped at once, and the gateway that the
     supervisor starts meanwhile, with the servers it had, would send to it.
     """
-    facts = look(part, connector, machine_id, context.claim)
+    facts = look_around(part, context, machine_id)
     if not _misses_gateway(part, facts):
         return facts
     context.progress(part.name, "waiting for the gateway, which does not answer")
     until = context.clock.monotonic() + GATEWAY_BACK_S
     while _misses_gateway(part, facts) and context.clock.monotonic() < until:
         context.pause(GATEWAY_LOOK_S)
-        facts = look(part, connector, machine_id, context.claim)
+        facts = look_around(part, context, machine_id)
     return facts
 
 

@@ -10,7 +10,7 @@ from enginehouse.converge.ask import Answer, ask
 from enginehouse.converge.steps import BecomeReady, WaitIdle
 from enginehouse.converge.supervisor import Ending, SupervisorFault
 from enginehouse.converge.work import Work
-from enginehouse.errors import ConnectorError, ConvergeFailed, NotForwarded
+from enginehouse.errors import ConnectorError, ConvergeFailed, NotForwarded, explain
 from enginehouse.render.templates import render
 
 HEALTH_ANSWER_S = 5.0
@@ -57,6 +57,7 @@ class _Start:
             work.pause(min(poll_s, left))
             poll_s = min(poll_s * 1.5, LONGEST_POLL_S)
             self._check_alive("while it was starting")
+        self._check_reached()
         work.tell("asking for a first completion")
         self._complete()
         self._check_alive("after its first completion")
@@ -76,11 +77,26 @@ class _Start:
     def _health(self) -> int:
         """The status of the health request; 0 without an answer."""
         try:
-            return self._ask("GET", self._step.health_path, None, HEALTH_ANSWER_S).status
+            return self._ask("GET", self._step.health_path, None, HEALTH_ANSWER_S, self._work).status
         except NotForwarded as error:
             raise ConvergeFailed(f"it can't be seen whether the engine is ready: {error}") from error
         except ConnectorError:
             return 0
+
+    def _check_reached(self) -> None:
+        """Raises `ConvergeFailed` if it is ready, and not for the machine that would send it requests."""
+        if self._step.asked_from is None:
+            return
+        try:
+            self._ask("GET", self._step.health_path, None, HEALTH_ANSWER_S, self._client)
+        except NotForwarded as error:
+            raise ConvergeFailed(f"it can't be seen whether the gateway reaches the engine: {error}") from error
+        except ConnectorError as error:
+            raise ConvergeFailed(
+                f"the engine is ready, but {self._step.asked_from}, where the gateway is, does not reach it at "
+                f"{self._step.address}",
+                reasons=(*explain(error), "both have to be in one network, and no firewall may close the port"),
+            ) from error
 
     def _complete(self) -> None:
         """Raises `ConvergeFailed` unless the engine says something that a model may say."""
@@ -96,7 +112,7 @@ class _Start:
         body = json.dumps(completion.request(self._step.model, tokens)).encode()
         within_s = max(1.0, self._until - self._work.now())
         try:
-            answer = self._work.patiently(lambda: self._ask("POST", completion.PATH, body, within_s))
+            answer = self._work.patiently(lambda: self._ask("POST", completion.PATH, body, within_s, self._client))
         except ConnectorError as err:
             self._await_ending("at its first completion")
             raise self._failed("it gave no answer to a first completion") from err
@@ -113,10 +129,15 @@ class _Start:
             self._check_alive(when)
             self._work.pause(NOTICED_POLL_S)
 
-    def _ask(self, method: str, path: str, body: bytes | None, deadline_s: float) -> Answer:
+    @property
+    def _client(self) -> Work:
+        """Where requests will come from."""
+        return self._work.at(self._step.asked_from)
+
+    def _ask(self, method: str, path: str, body: bytes | None, deadline_s: float, asker: Work) -> Answer:
         headers = {"Content-Type": "application/json"} if body else {}
-        address = f"tcp:127.0.0.1:{self._step.port}"
-        return ask(self._work.connector, address, method, path, body=body, headers=headers, deadline_s=deadline_s)
+        address = f"tcp:{self._step.address}"
+        return ask(asker.connector, address, method, path, body=body, headers=headers, deadline_s=deadline_s)
 
     def _ending(self) -> Ending | None:
         try:

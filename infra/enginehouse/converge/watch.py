@@ -12,6 +12,7 @@ from enginehouse.converge.places import WATCHDOG, Places
 from enginehouse.converge.programs import PRIVATE, script_program
 from enginehouse.converge.steps import Placed
 from enginehouse.engines import engines
+from enginehouse.planner.addresses import host_in_url
 from enginehouse.planner.parts import HostPart, ReplicaPart, Side
 from enginehouse.render.templates import render
 
@@ -41,6 +42,7 @@ def watched(part: ReplicaPart, places: Places, side: Side, weights_bytes: int) -
         engine.health_path,
         engine.metrics_path or _NONE,
         engine.progress_metric or _NONE,
+        *([host_in_url(part.address)] if part.address else []),
     )
     request = json.dumps(completion.request(part.served_name, 1))
     return Placed(path=places.watch, content=f"{' '.join(words)}\n{request}\n", mode=PRIVATE)

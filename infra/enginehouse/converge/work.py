@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import shlex
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 from enginehouse.catalog.explain import reasons
 from enginehouse.connectors.base import Connector, Result
 from enginehouse.converge.context import Context
+from enginehouse.converge.facts import Facts
 from enginehouse.converge.lease import LEASE_LOST, mutating
 from enginehouse.converge.places import Places
 from enginehouse.converge.programs import lines_of_start
@@ -21,6 +23,7 @@ from enginehouse.converge.steps import SCRIPT_DEADLINE_S
 from enginehouse.converge.supervisor import Supervisor
 from enginehouse.converge.transfer import Pace, share
 from enginehouse.errors import ConnectorError, ConvergeFailed, LeaseHeld
+from enginehouse.planner.parts import Part
 
 T = TypeVar("T")
 
@@ -33,16 +36,42 @@ _SHARE = re.compile(r"(\d+) (\d+)(?: (.+))?")
 class Work:
     """What executors share. `run`, `pause` and `patiently` raise `Cancelled` as soon as the person asks to stop."""
 
-    def __init__(self, context: Context, connector: Connector, part: str, places: Places) -> None:
+    def __init__(
+        self,
+        context: Context,
+        connector: Connector,
+        part: str,
+        places: Places,
+        elsewhere: Mapping[str, tuple[Connector, Places]] | None = None,
+    ) -> None:
         self.context = context
         self.connector = connector
         self.part = part
         self.places = places
         self.journal = Journal(context, connector, part, places)
         self.supervisor = Supervisor(connector, places.supervisor_socket, self.pause)
+        self._elsewhere = elsewhere or {}
         self._line = ""
         self._pace = Pace()
-        self._deaf = False
+        self._deaf = threading.Event()
+
+    @classmethod
+    def on(cls, part: Part, context: Context, facts: Facts) -> Work:
+        """On the part's machine, and on the others that it works with."""
+        places = Places.of(part, facts.state)
+        elsewhere = {
+            host: (context.reach(part, host), replace(places, host=host, state=state))
+            for host, state in facts.elsewhere.items()
+        }
+        return cls(context, context.connect(part), part.name, places, elsewhere)
+
+    def at(self, host: str | None) -> Work:
+        """The same work on that machine; None: on the part's own."""
+        if host is None:
+            return self
+        there = Work(self.context, self._elsewhere[host][0], self.part, self._elsewhere[host][1])
+        there._deaf, there._line = self._deaf, self._line
+        return there
 
     def begin(self, line: str) -> None:
         """Show what is done now; details follow behind it."""
@@ -58,20 +87,22 @@ class Work:
         self.context.notice(self.part, text)
 
     def check(self) -> None:
-        if not self._deaf:
+        if not self._deaf.is_set():
             self.context.check_cancelled()
 
     @contextmanager
     def deaf(self) -> Iterator[None]:
         """The wish to stop is not heard inside: for putting things back."""
-        before, self._deaf = self._deaf, True
+        before = self._deaf.is_set()
+        self._deaf.set()
         try:
             yield
         finally:
-            self._deaf = before
+            if not before:
+                self._deaf.clear()
 
     def pause(self, seconds: float) -> None:
-        self.context.clock.wait(threading.Event() if self._deaf else self.context.cancelled, seconds)
+        self.context.clock.wait(threading.Event() if self._deaf.is_set() else self.context.cancelled, seconds)
         self.check()
 
     def now(self) -> float:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:  # the checks of `spec` ask the registry, so importing an engi
 Args: TypeAlias = Mapping[str, str | bool | tuple[str, ...]]
 """Long flags without dashes, in command-line order; True is a bare flag, a tuple repeats the flag."""
 
+LISTENS_ON = "@{address}"
+"""In arguments and environment: the address that the engine listens on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionProblem:
@@ -51,7 +54,7 @@ class Engine:
     installed_version: Callable[[str], str | None]
     """From that output to a version as the stack file writes it; None if it can't be read."""
     args: Callable[[Deployment, str], Args]
-    """(deployment, path of the weights) to arguments; the port is `@{port}`."""
+    """(deployment, path of the weights) to arguments; the port is `@{port}`, the address `LISTENS_ON`."""
     env: Callable[[Deployment], Mapping[str, str]]
     memory_mib: Callable[[Deployment, int], int]
     """(deployment, size of the weights in bytes or 0 if unknown) to an estimate of the memory one replica needs."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from enginehouse.catalog.check import CommonWord, Known, Rules, check
 from enginehouse.catalog.flags import Flag, FlagList, Many, flag_list, history, nearest, versions
-from enginehouse.engines.base import Args, Engine, OptionProblem
+from enginehouse.engines.base import LISTENS_ON, Args, Engine, OptionProblem
 
 if TYPE_CHECKING:
     from enginehouse.spec.model import Deployment
@@ -65,7 +65,7 @@ RULES = Rules(
     ),
     reserved=MappingProxyType(
         {
-            "host": "the engine listens on loopback, behind the gateway",
+            "host": "the engine listens where the gateway reaches it, and nowhere else",
             "port": "Enginehouse gives each side of a replica its own port",
             "reuse-port": "Enginehouse gives each side of a replica its own port",
             "api-key": "clients' keys belong in endpoint.keys",
@@ -151,7 +151,7 @@ def _defaults(deployment: Deployment, weights_path: str) -> dict[str, str | bool
     return {
         "model": weights_path,
         "alias": deployment.model.served_name,
-        "host": "127.0.0.1",
+        "host": LISTENS_ON,
         "port": "@{port}",
         "ctx-size": str(_padded(deployment.context_tokens) * deployment.slots),
         "parallel": str(deployment.slots),

@@ -15,7 +15,7 @@ from itertools import accumulate
 from enginehouse.gateway.access_log import log_format
 from enginehouse.gateway.replies import own_errors, refusals
 from enginehouse.gateway.sizes import held, sizes
-from enginehouse.planner.addresses import host_and_port
+from enginehouse.planner.addresses import LOOPBACK, host_and_port
 from enginehouse.planner.parts import Backend, Client, File, GatewayPart, OnChange, Route
 from enginehouse.planner.seals import Tls
 from enginehouse.render.symbols import literal
@@ -101,7 +101,10 @@ def _backend(backend: Backend) -> dict[str, object]:
         "name": backend.name,
         "slots": backend.slots,
         "held": held(backend.slots, replicas),
-        "servers": backend.servers,
+        "servers": [
+            {"name": s.name, "at": host_and_port(s.address or LOOPBACK, s.port), "slots": s.slots}
+            for s in backend.servers
+        ],
     }
 
 

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from enginehouse.planner.addresses import host_and_port
+
 WEIGHT = 1
 """Of a server line that says nothing about it, as ours do (HAProxy 2.8 configuration manual, `weight`)."""
 _TOTALS = ("FRONTEND", "BACKEND")
@@ -36,6 +38,13 @@ class ServerRow:
     """Its share of the requests beside the other servers'; meaningful while the status is `UP`."""
     port: int = 0
     """Where its engine listens; 0 from a gateway that does not tell (`stats show-legends`)."""
+    address: str = ""
+    """The address of that port; empty from the same."""
+
+    @property
+    def where(self) -> str:
+        """Address and port, as far as they are known."""
+        return host_and_port(self.address, self.port) if self.address else f"port {self.port}"
 
     def is_usable(self) -> bool:
         """Whether it takes requests. Each one is checked; `no check` says that `RuntimeSocket.pause` paused it."""
@@ -80,6 +89,7 @@ def _server(row: Mapping[str, str]) -> ServerRow:
         since_s=_number(row["lastchg"]),
         weight=_number(row["weight"]),
         port=_number(row.get("addr", "").rpartition(":")[2]),
+        address=row.get("addr", "").rpartition(":")[0].strip("[]"),
     )
 
 

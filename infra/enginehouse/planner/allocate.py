@@ -1,5 +1,5 @@
-"""Ports and GPUs: which loopback ports the sides of each replica and the gateway's metrics get, and which GPUs each
-replica, machine by machine.
+"""Ports and GPUs: which port each side of each replica gets, the gateway's metrics port, and which GPUs each replica
+gets, machine by machine.
 
 What is allocated already stays; the rest gets what is free, in the order of the stack file. Each stack has a block of
 its own, so that two stacks on one machine rarely meet; when they do, converge names the owner of the port.
@@ -14,7 +14,7 @@ from itertools import islice
 
 from enginehouse.planner.gpus import share_out, wants
 from enginehouse.planner.parts import Scope, Side
-from enginehouse.spec.hosts import hosts_of
+from enginehouse.spec.hosts import Host, behind, gateway_hosts
 from enginehouse.spec.lock import Lock, LockedHost, LockedPorts, LockedReplica, locked
 from enginehouse.spec.model import Spec
 from enginehouse.spec.names import replica_name, replica_names
@@ -34,7 +34,8 @@ _GATEWAY = ""
 class HostAllocation:
     """What the stack has on one machine."""
 
-    metrics_port: int
+    metrics_port: int | None
+    """None: no gateway is there."""
     replicas: Mapping[str, Mapping[str, int]]
     """Replica part name to side to port."""
     gpus: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -63,8 +64,13 @@ def allocate(spec: Spec, *known: Lock) -> Allocation:
 
     One that would give a port or a GPU twice, or the endpoint's port, is passed over.
     """
-    hosts = hosts_of(spec, spec.endpoint.runs_on)
-    given = {h.name: _on(h.name, on_host(spec, h), [lock.of(h.name) for lock in known]) for h in hosts}
+    gateways = gateway_hosts(spec)
+    hosts = {host.name: host for front in gateways for host in (front, *behind(spec, front))}
+    fronts = {front.name for front in gateways}
+    given = {
+        name: _on(host, on_host(spec, host), [lock.of(name) for lock in known], fronts=name in fronts)
+        for name, host in hosts.items()
+    }
     return Allocation(hosts=given, scope=spec.endpoint.scope)
 
 
@@ -74,31 +80,33 @@ def block(stack: str) -> range:
     return range(first, first + BLOCKS * BLOCK)
 
 
-def _on(host: str, spec: Spec, known: Sequence[LockedHost]) -> HostAllocation:
+def _on(host: Host, spec: Spec, known: Sequence[LockedHost], *, fronts: bool) -> HostAllocation:
+    """`fronts`: whether a gateway is on that host."""
     replicas = dict(_replicas(spec, host))
-    taken = {spec.endpoint.port}
+    taken = {spec.endpoint.port} if fronts else set()
     given: dict[str, tuple[int, ...]] = {}
     for owner, ports in (claim for entry in known for claim in _claims(entry, replicas)):
         if owner not in given and taken.isdisjoint(ports) and len({*ports}) == len(ports):
             given[owner] = ports
             taken.update(ports)
     free = (port for port in block(spec.name) if port not in taken)
-    for owner in (_GATEWAY, *replicas):
+    for owner in (_GATEWAY, *replicas):  # a place for the gateway everywhere: where it is moves no replica's ports
         if owner not in given:
             given[owner] = tuple(islice(free, 1 if owner == _GATEWAY else len(Side)))
     return HostAllocation(
-        metrics_port=given[_GATEWAY][0],
+        metrics_port=given[_GATEWAY][0] if fronts else None,
         replicas={name: dict(zip((side.value for side in Side), given[name], strict=True)) for name in replicas},
         gpus=share_out(wants(spec, host), (claim for entry in known for claim in _gpus(entry, replicas))),
     )
 
 
-def _replicas(spec: Spec, host: str) -> Iterator[tuple[str, str | None]]:
+def _replicas(spec: Spec, host: Host) -> Iterator[tuple[str, str | None]]:
     """Each replica's name with its former one, in the order of the file."""
     for name, deployment in spec.deployments.items():
         former = deployment.renamed_from
-        for index, replica in enumerate(replica_names(name, host, deployment.replicas_per_host)):
-            yield replica, replica_name(former, host, index) if former else None
+        count = deployment.replicas_per_host if deployment.runs_on == host.group else 0
+        for index, replica in enumerate(replica_names(name, host.name, count)):
+            yield replica, replica_name(former, host.name, index) if former else None
 
 
 def _claims(entry: LockedHost, replicas: Mapping[str, str | None]) -> Iterator[tuple[str, tuple[int, ...]]]:

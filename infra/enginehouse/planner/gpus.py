@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from enginehouse.spec.hosts import Host
 from enginehouse.spec.model import Spec
 from enginehouse.spec.names import replica_names
 
@@ -17,16 +18,18 @@ class Want:
     among: Sequence[int]
 
 
-def wants(spec: Spec, host: str) -> dict[str, Want]:
+def wants(spec: Spec, host: Host) -> dict[str, Want]:
     """What each replica on the host needs, by its name, in the order of the file; those without GPUs are left out."""
-    reserved = {index for d in spec.deployments.values() if d.gpus for index in d.gpus.named()}
+    declared = spec.machines[host.group].gpus
+    here = {name: deployment for name, deployment in spec.deployments.items() if deployment.runs_on == host.group}
+    reserved = {index for deployment in here.values() if deployment.gpus for index in deployment.gpus.named()}
     found: dict[str, Want] = {}
-    for name, deployment in spec.deployments.items():
-        gpus, declared, replicas = deployment.gpus, spec.machines[deployment.runs_on].gpus, deployment.replicas_per_host
+    for name, deployment in here.items():
+        gpus, replicas = deployment.gpus, deployment.replicas_per_host
         if gpus and declared:
             free = [index for index in range(declared.count) if index not in reserved]
             want = Want(count=gpus.per_replica(replicas), among=sorted(gpus.named()) or free)
-            found.update(dict.fromkeys(replica_names(name, host, replicas), want))
+            found.update(dict.fromkeys(replica_names(name, host.name, replicas), want))
     return found
 
 

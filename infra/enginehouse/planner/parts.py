@@ -127,7 +127,15 @@ class Part:
     stack: str
     host: str
     connection: Connection
+    elsewhere: Mapping[str, Connection] | None = None
+    """How other machines are reached that this part works with, by host: the gateway's of a replica, the replicas' of a
+    gateway and of an endpoint. None if there are none."""
     renamed_from: str | None = None
+
+    def passwords(self) -> tuple[str, ...]:
+        """Names of the secrets that sudo is given on its machine and on those others, sorted."""
+        ways = (self.connection, *(self.elsewhere or {}).values())
+        return tuple(sorted({name for way in ways if (name := way.sudo_password)}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +213,9 @@ class ReplicaPart(Part):
     memory_mib: int
     """What a copy is estimated to need beside its weights, whose size the machine knows."""
     ports: Mapping[str, int]
-    """Side to loopback port."""
+    """Side to port."""
+    address: str | None = None
+    """Where it listens, if that is not loopback: the gateway is on another machine."""
     ready_within_s: int
     drain_s: int
     hang_after_s: int | None = None
@@ -224,6 +234,12 @@ class Server:
     replica: str
     side: Side
     port: int
+    host: str | None = None
+    """The machine of its engine, if that is not the gateway's own."""
+    address: str | None = None
+    """Where it is reached; None: on loopback."""
+    slots: int | None = None
+    """Where they are others than the backend's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

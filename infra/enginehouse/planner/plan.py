@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -16,7 +16,6 @@ from enginehouse.planner.parts import (
     DOCKER,
     SYSTEMD_RUN,
     TOOLKIT,
-    Backend,
     Become,
     Client,
     Connection,
@@ -30,27 +29,28 @@ from enginehouse.planner.parts import (
     ReplicaPart,
     Route,
     Runtime,
-    Server,
     Share,
-    Side,
     Ssh,
     WeightsPart,
 )
 from enginehouse.planner.seals import TlsMode
+from enginehouse.planner.stands import Stand, backend, backend_name, listening, stands_of
 from enginehouse.planner.tls import chain_of, listens_on, named_on, seal_of, tls_of, url_of
 from enginehouse.render.symbols import literal
 from enginehouse.spec.container import Container as WrittenContainer
 from enginehouse.spec.host_keys import plain_key
-from enginehouse.spec.hosts import Host, every_host, hosts_of
+from enginehouse.spec.hosts import Host, every_host, gateway_hosts
 from enginehouse.spec.lock import Lock
 from enginehouse.spec.model import Binary, Deployment, Model, Spec
 from enginehouse.spec.model import Route as WrittenRoute
-from enginehouse.spec.names import endpoint_name, gateway_name, program_name, replica_name, replica_names, weights_name
-from enginehouse.spec.variants import on_host
+from enginehouse.spec.names import endpoint_name, gateway_name, program_name, replica_name, weights_name
 
 REQUIRED_TOOLS: Mapping[str, str] = {"haproxy": "2.6", "supervisord": "4.2", "curl": "7.64", "flock": "2.34"}
 """Lowest versions that were tried or whose used features are documented: HAProxy 2.6 and supervisor 4.2 are
 Debian 12's, curl 7.64 Debian 10's, flock (util-linux) 2.34 Ubuntu 20.04's."""
+
+GATEWAY_TOOL = "haproxy"
+"""Of them, what is needed only where a gateway is."""
 
 SSH_TOOLS: Mapping[str, str] = {"socat": "1.7"}
 """Needed beside them on a machine reached over SSH, to get to unix sockets there; 1.7.4 is Debian 12's."""
@@ -71,12 +71,13 @@ CONTAINED_GPU_TOOLS: Mapping[str, str] = {TOOLKIT: "1.12"}
 def plan(spec: Spec, lock: Lock) -> Plan:
     """The plan of a valid spec and lock (no diagnostics of severity error)."""
     ports = allocate(spec, lock).hosts
-    sites = [_site(on_host(spec, host), host, ports[host.name]) for host in hosts_of(spec, spec.endpoint.runs_on)]
+    sites = [_site(spec, host, ports) for host in gateway_hosts(spec)]
+    fronts = {site.gateway.host for site in sites}
     return Plan(
         stack=spec.name,
         description=spec.description,
         scope=spec.endpoint.scope,
-        hosts=tuple(_host(spec, host) for host in every_host(spec)),
+        hosts=tuple(_host(spec, host, fronts=host.name in fronts) for host in every_host(spec)),
         weights=tuple(part for site in sites for part in site.weights),
         replicas=tuple(part for site in sites for part in site.replicas),
         gateways=tuple(site.gateway for site in sites),
@@ -94,33 +95,41 @@ class _Site:
     endpoint: EndpointPart
 
 
-def _site(spec: Spec, host: Host, ports: HostAllocation) -> _Site:
-    spec = replace(spec, endpoint=named_on(spec.endpoint, host.name))
-    names = {name: replica_names(name, host.name, d.replicas_per_host) for name, d in spec.deployments.items()}
-    gateway = _gateway(spec, host, names, ports)
+def _site(spec: Spec, front: Host, ports: Mapping[str, HostAllocation]) -> _Site:
+    spec = replace(spec, endpoint=named_on(spec.endpoint, front.name))
+    stands = stands_of(spec, front, ports)
+    gateway = _gateway(spec, front, stands, ports[front.name])
     replicas = tuple(
-        _replica(spec, host, deployment_name, index, replica, ports, gateway)
-        for deployment_name, group in names.items()
-        for index, replica in enumerate(group)
+        _replica(stand, name, index, replica, gateway)
+        for name in spec.deployments
+        for stand in stands
+        for index, replica in enumerate(stand.replicas(name))
+    )
+    weights = (
+        part
+        for name in spec.deployments
+        for stand in stands
+        if stand.replicas(name)
+        for part in _files(stand.spec, stand.host, name, stand.spec.deployments[name])
     )
     return _Site(
-        weights=tuple(
-            part for name, deployment in spec.deployments.items() for part in _files(spec, host, name, deployment)
-        ),
+        weights=tuple(weights),
         replicas=replicas,
         gateway=replace(gateway, files=gateway_files(gateway, chain=chain_of(spec.endpoint))),
         endpoint=_endpoint(spec, gateway, replicas),
     )
 
 
-def _host(spec: Spec, host: Host) -> HostPart:
+def _host(spec: Spec, host: Host, *, fronts: bool) -> HostPart:
+    """`fronts`: whether a gateway is on it."""
     connection = _connection(spec, host)
-    own_ca = spec.endpoint.tls.mode is TlsMode.OWN_CA and host.group == spec.endpoint.runs_on
+    own_ca = spec.endpoint.tls.mode is TlsMode.OWN_CA and fronts
     here = [deployment for deployment in spec.deployments.values() if deployment.runs_on == host.group]
     runtimes = {deployment.runtime for deployment in here}
-    apart = spec.endpoint.image is not None and host.group == spec.endpoint.runs_on
+    apart = spec.endpoint.image is not None and fronts
+    needs_haproxy = fronts and not apart
     tools = {
-        **{name: version for name, version in REQUIRED_TOOLS.items() if not (apart and name == "haproxy")},
+        **{name: version for name, version in REQUIRED_TOOLS.items() if needs_haproxy or name != GATEWAY_TOOL},
         **(SSH_TOOLS if connection.ssh else {}),
         **(OWN_CA_TOOLS if own_ca else {}),
         **(DOCKER_TOOLS if apart or Runtime.DOCKER in runtimes else {}),
@@ -197,18 +206,19 @@ def _file(
     )
 
 
-def _replica(
-    spec: Spec, host: Host, deployment_name: str, index: int, name: str, ports: HostAllocation, gateway: GatewayPart
-) -> ReplicaPart:
+def _replica(stand: Stand, deployment_name: str, index: int, name: str, gateway: GatewayPart) -> ReplicaPart:
+    spec, host = stand.spec, stand.host
     deployment = _without_symbols(spec.deployments[deployment_name])
     engine = engines()[deployment.engine]
     path = _weights(spec, host, deployment_name, deployment).path
-    declared = spec.machines[host.group].gpus
+    args = listening(stand, engine.args(deployment, path))
+    declared, devices = spec.machines[host.group].gpus, stand.ports.gpus.get(name)
     return ReplicaPart(
         name=name,
         stack=spec.name,
         host=host.name,
         connection=_connection(spec, host),
+        elsewhere={gateway.host: gateway.connection} if stand.address else None,
         renamed_from=replica_name(former, host.name, index) if (former := deployment.renamed_from) else None,
         deployment=deployment_name,
         index=index,
@@ -221,16 +231,17 @@ def _replica(
         memory_limit_mib=deployment.memory_gib * 1024 if deployment.memory_gib else None,
         registry=_registry(spec, deployment.image) if deployment.image else None,
         container=_container(deployment.container) if deployment.container else None,
-        gpus=ReplicaGpus(model=declared.model, devices=ports.gpus[name]) if declared and name in ports.gpus else None,
-        args=dict(sorted(engine.args(deployment, path).items())),  # as on the wire, which keeps no order
-        env=engine.env(deployment),
+        gpus=ReplicaGpus(model=declared.model, devices=devices) if declared and devices else None,
+        args=dict(sorted(args.items())),  # as on the wire, which keeps no order
+        env=listening(stand, engine.env(deployment)),
         weights=deployment.model.sha256,
         weights_path=path,
         served_name=deployment.model.served_name,
         slots=deployment.slots,
         context_tokens=deployment.context_tokens,
         memory_mib=engine.memory_mib(deployment, 0),
-        ports=ports.replicas[name],
+        ports=stand.ports.replicas[name],
+        address=stand.address,
         ready_within_s=deployment.health.ready_within_s,
         drain_s=deployment.health.drain_s,
         hang_after_s=deployment.health.hang_after_s,
@@ -272,19 +283,22 @@ def _link(gateway: GatewayPart, deployment: str, replica: str) -> GatewayLink:
     return GatewayLink(host=gateway.host, part=gateway.name, backend=backend.name, servers=servers)
 
 
-def _gateway(spec: Spec, host: Host, names: Mapping[str, tuple[str, ...]], ports: HostAllocation) -> GatewayPart:
+def _gateway(spec: Spec, host: Host, stands: Sequence[Stand], ports: HostAllocation) -> GatewayPart:
+    """On `host`, whose metrics port is among its `ports`."""
+    assert ports.metrics_port is not None, "the host of a gateway has one"
     endpoint = spec.endpoint
     return GatewayPart(
         name=gateway_name(host.name),
         stack=spec.name,
         host=host.name,
         connection=_connection(spec, host),
+        elsewhere={s.host.name: _connection(spec, s.host) for s in stands if s.address} or None,
         address=listens_on(endpoint),
         port=endpoint.port,
         metrics_port=ports.metrics_port,
         public=isinstance(endpoint.keys, str),
         clients=_clients(spec),
-        backends=tuple(_backend(name, spec.deployments[name], names[name], ports) for name in spec.deployments),
+        backends=tuple(backend(name, [s for s in stands if s.replicas(name)]) for name in spec.deployments),
         routes=_routes(spec),
         tls=tls_of(endpoint),
         image=endpoint.image,
@@ -311,12 +325,8 @@ def _route(model: str, serving: list[str], written: WrittenRoute | None) -> Rout
     shares = (written.to if written else {}) or dict.fromkeys(serving, 1)
     return Route(
         names=(model, *aliases),
-        shares=tuple(Share(backend=_backend_name(n), weight=shares[n]) for n in serving if shares.get(n)),
+        shares=tuple(Share(backend=backend_name(n), weight=shares[n]) for n in serving if shares.get(n)),
     )
-
-
-def _backend_name(deployment: str) -> str:
-    return f"be_{deployment}"
 
 
 def _clients(spec: Spec) -> tuple[Client, ...]:
@@ -328,26 +338,13 @@ def _clients(spec: Spec) -> tuple[Client, ...]:
     )
 
 
-def _backend(name: str, deployment: Deployment, replicas: tuple[str, ...], ports: HostAllocation) -> Backend:
-    return Backend(
-        name=_backend_name(name),
-        deployment=name,
-        slots=deployment.slots,
-        context_tokens=deployment.context_tokens,
-        servers=tuple(
-            Server(name=f"{replica}-{side}", replica=replica, side=side, port=ports.replicas[replica][side.value])
-            for replica in replicas
-            for side in Side
-        ),
-    )
-
-
 def _endpoint(spec: Spec, gateway: GatewayPart, replicas: tuple[ReplicaPart, ...]) -> EndpointPart:
     return EndpointPart(
         name=endpoint_name(spec.endpoint.scope, gateway.host),
         stack=spec.name,
         host=gateway.host,
         connection=gateway.connection,
+        elsewhere=gateway.elsewhere,
         url=url_of(spec.endpoint, gateway),
         seal=seal_of(spec.endpoint, gateway),
         models=tuple(route.names[0] for route in gateway.routes),

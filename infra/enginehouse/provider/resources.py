@@ -248,7 +248,14 @@ class Resources:
         secrets = {name: Secret(value) for name, value in values.items() if value is not UNKNOWN}
         claim = _claim(kind, inputs, old, takes_over=inputs["stack"] == self._takes_over)
         needs = from_plain(Needs, inputs["needs"]) if "needs" in inputs else None
-        return replace(self._context, listen=self._listener(urn), secrets=secrets, needs=needs, claim=claim)
+        return replace(
+            self._context,
+            listen=self._listener(urn),
+            secrets=secrets,
+            needs=needs,
+            claim=claim,
+            lost=self._forgets,
+        )
 
 
 def _claim(kind: str, inputs: Mapping[str, Any], old: State | None, *, takes_over: bool) -> Claim | None:

@@ -7,7 +7,7 @@ import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
-from enginehouse.planner.addresses import host_and_port
+from enginehouse.planner.addresses import LOOPBACK, host_and_port
 from enginehouse.planner.codec import kind_of, to_plain
 from enginehouse.planner.container import Container, Registry
 from enginehouse.planner.digests import restart_digest
@@ -179,7 +179,8 @@ def _replica(part: ReplicaPart) -> Iterator[Entry]:
     yield "serves", f"{part.served_name}: {part.slots} requests at once, {part.context_tokens} tokens each"
     limit = f", at most {part.memory_limit_mib} MiB" if part.memory_limit_mib else ""
     yield "memory", f"about {part.memory_mib} MiB{limit}"
-    yield "sides", ", ".join(f"{side} on 127.0.0.1:{port}" for side, port in part.ports.items())
+    address = part.address or LOOPBACK
+    yield "sides", ", ".join(f"{side} on {host_and_port(address, port)}" for side, port in part.ports.items())
     yield "gateway", f"{part.gateway.part} on {part.gateway.host}, {part.gateway.backend}"
     yield "limits", f"ready within {part.ready_within_s} s, drained within {part.drain_s} s"
     yield "rollout", f"at most {part.max_unavailable} of {part.deployment} exchanged at once, the first one alone"
@@ -249,7 +250,9 @@ def _route(route: Route) -> str:
 
 
 def _backend(backend: Backend) -> str:
-    servers = ", ".join(f"{server.name} :{server.port}" for server in backend.servers)
+    servers = ", ".join(
+        f"{server.name} {host_and_port(server.address or '', server.port)}" for server in backend.servers
+    )
     return f"{backend.name}: {servers}"
 
 

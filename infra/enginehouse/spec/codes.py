@@ -64,6 +64,8 @@ class Code(StrEnum):
     NO_SUCH_HOST = "no-such-host"
     SEVERAL_HOSTS = "several-hosts"
     OTHER_MACHINE = "other-machine"
+    BAD_PRIVATE_ADDRESS = "bad-private-address"
+    PRIVATE_ADDRESS_NEEDED = "private-address-needed"
     TOO_MANY_REPLICAS = "too-many-replicas"
     NAMES_TOO_LONG = "names-too-long"
     NAMES_CLASH = "names-clash"

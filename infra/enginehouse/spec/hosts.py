@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
+from enginehouse.planner.parts import Scope
 from enginehouse.spec.fields import MOST_HOSTS
 from enginehouse.spec.machines import SshHost
 from enginehouse.spec.model import Spec
@@ -41,6 +43,38 @@ def hosts_of(spec: Spec, group: str) -> tuple[Host, ...]:
     return tuple(Host(name=name, group=group, ssh=ssh, path=path) for name, ssh, path in named)
 
 
+def gateway_hosts(spec: Spec) -> tuple[Host, ...]:
+    """Those that have a gateway: all of a group, or one host by its name. A group of that name comes first."""
+    place = spec.endpoint.runs_on
+    named = (host for host in every_host(spec) if host.name == place)
+    return hosts_of(spec, place) or tuple(islice(named, 1))
+
+
+def behind(spec: Spec, gateway: Host) -> tuple[Host, ...]:
+    """The hosts whose engines that gateway has: its own, or with one endpoint for all every host of a deployment."""
+    if spec.endpoint.scope is Scope.EACH_HOST:
+        return (gateway,)
+    groups = dict.fromkeys(deployment.runs_on for deployment in spec.deployments.values())
+    return tuple(host for group in groups for host in hosts_of(spec, group))
+
+
+def reached_at(host: Host) -> str | None:
+    """The address where another machine reaches the host's engines; None if the stack file does not tell."""
+    if host.ssh is None:
+        return None
+    written = host.ssh.private_address or host.ssh.address or host.name
+    return written if is_of_network(written) else None
+
+
+def is_of_network(address: str) -> bool:
+    """Whether it is the IP address of one machine in a network."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return not ("%" in address or found.is_loopback or found.is_unspecified or found.is_multicast)
+
+
 def on_host(text: str, host: str) -> str:
     """A name of an endpoint as it is on one host."""
     return text.replace(HOST, host)
@@ -48,7 +82,7 @@ def on_host(text: str, host: str) -> str:
 
 def hostnames(spec: Spec) -> tuple[str, ...]:
     """What clients call: one name, or one for each host."""
-    hosts = hosts_of(spec, spec.endpoint.runs_on) if HOST in spec.endpoint.hostname else ()
+    hosts = gateway_hosts(spec) if HOST in spec.endpoint.hostname else ()
     return tuple(on_host(spec.endpoint.hostname, host.name) for host in hosts) or (spec.endpoint.hostname,)
 
 

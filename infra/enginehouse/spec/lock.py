@@ -105,8 +105,8 @@ NOTHING_LOCKED = Lock(enginehouse=FORMAT)
 
 
 def locked(hosts: Mapping[str, LockedHost], scope: Scope) -> Lock:
-    """The lock that keeps this; with one endpoint for all there is one host, and it goes without saying."""
-    if scope is Scope.EACH_HOST:
+    """The lock that keeps this; where the only endpoint of a stack is on its only host, that goes without saying."""
+    if scope is Scope.EACH_HOST or len(hosts) > 1:
         return Lock(enginehouse=FORMAT, hosts=hosts)
     (entry,) = hosts.values()
     return Lock(enginehouse=FORMAT, gateway=LockedGateway(metrics_port=entry.metrics_port), replicas=entry.replicas)

@@ -54,6 +54,13 @@ class SshHost:
         minItems=1,
         maxItems=8,
     )
+    private_address: str | None = key(
+        "The IP address where engines of this machine listen for a gateway on another one. Left out: `address`, if "
+        "that is an IP address.",
+        example="10.9.0.11",
+        default=None,
+        pattern=ADDRESS_PATTERN,
+    )
     labels: Mapping[str, str] = key(
         "Words of yours by which `variants` choose hosts.",
         example={"zone": "a"},

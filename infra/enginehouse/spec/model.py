@@ -16,6 +16,7 @@ from enginehouse.planner.parts import Runtime, Scope
 from enginehouse.planner.seals import Certificate, TlsMode, VerifyFrom
 from enginehouse.spec.container import Container
 from enginehouse.spec.fields import (
+    HOST_PATTERN,
     IMAGE_PATTERN,
     NAME_PATTERN,
     RANGE_PATTERN,
@@ -300,10 +301,12 @@ class Timeouts:
 class Endpoint:
     """The public address of the stack, or one on each of its machines: an OpenAI-compatible API."""
 
-    runs_on: str = key("The machine group the gateway runs on.", example="laptop", pattern=NAME_PATTERN)
+    runs_on: str = key(
+        "Where the gateway runs: a machine group, or one host by its name.", example="laptop", pattern=HOST_PATTERN
+    )
     scope: Scope = key(
-        "`shared`: one endpoint, for now on a group of one host. `each_host`: every host of the group serves by "
-        "itself, with a gateway and an endpoint of its own.",
+        "`shared`: one endpoint, on one host, for the engines of all hosts. `each_host`: every host of the group "
+        "serves by itself, with a gateway and an endpoint of its own.",
         example="each_host",
         default=Scope.SHARED,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from enginehouse.planner.parts import Scope
-from enginehouse.spec.hosts import every_host, hosts_of
+from enginehouse.spec.hosts import every_host, gateway_hosts
 from enginehouse.spec.model import Spec
 from enginehouse.spec.source import KeyPath
 from enginehouse.spec.variants import on_host
@@ -41,7 +41,7 @@ def endpoint_name(scope: Scope, host: str) -> str:
 
 def part_names(spec: Spec) -> Iterator[tuple[str, KeyPath]]:
     """Every part's name, and what it is called after. A host that stands there twice counts once."""
-    for name in {host.name: None for host in hosts_of(spec, spec.endpoint.runs_on)}:
+    for name in {host.name: None for host in gateway_hosts(spec)}:
         yield endpoint_name(spec.endpoint.scope, name), ("endpoint",)
         yield gateway_name(name), ("endpoint", "runs_on")
     yield from {host.name: host.path for host in every_host(spec)}.items()

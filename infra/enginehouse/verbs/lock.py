@@ -64,8 +64,8 @@ def held_ports(made: Plan, context: Context) -> Held:
         known = tuple(pool.map(lambda part: _part(part, context), parts))
     gateways = {part.host: part for part in known if isinstance(part, GatewayPart)}
     replicas = [part for part in known if isinstance(part, ReplicaPart)]
-    hosts = [gateway.host for gateway in made.gateways]
-    served = [part for part in replicas if set(_sides(part)) <= set(_servers(gateways.get(part.host)))]
+    hosts = list(dict.fromkeys(part.host for part in (*made.gateways, *made.replicas)))
+    served = [part for part in replicas if set(_sides(part)) <= set(_servers(gateways.get(part.gateway.host)))]
     return Held(served=_lock(made.scope, hosts, served, {}), all=_lock(made.scope, hosts, replicas, gateways))
 
 

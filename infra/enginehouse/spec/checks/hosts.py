@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from enginehouse.spec.codes import Code
 from enginehouse.spec.fields import HOST_PATTERN, MOST_HOSTS, PATTERNS
-from enginehouse.spec.hosts import Host, every_host, ranges_of
+from enginehouse.spec.hosts import Host, every_host, is_of_network, ranges_of
 from enginehouse.spec.model import Spec
 from enginehouse.spec.problems import Problem, shown
 from enginehouse.spec.ranges import downwards, expanded
@@ -20,6 +20,7 @@ def check(spec: Spec, _: Source) -> Iterator[Problem]:
     yield from _too_many(spec)
     yield from _same_name_twice(spec)
     yield from _same_address_twice(spec)
+    yield from _private_addresses(spec)
 
 
 def _none(spec: Spec) -> Iterator[Problem]:
@@ -97,4 +98,30 @@ def _same_address_twice(spec: Spec) -> Iterator[Problem]:
                 summary=f"host {shown(host.name)} is reached like {shown(earlier.name)}, at {shown(way[0])}",
                 hint="one machine is one host of a stack",
                 related=((earlier.path, "the other one"),),
+            )
+
+
+def _private_addresses(spec: Spec) -> Iterator[Problem]:
+    """Each is one machine's, in a network."""
+    first: dict[str, Host] = {}
+    for host in every_host(spec):
+        address = host.ssh.private_address if host.ssh else None
+        if address is None:
+            continue
+        path = (*host.path, "private_address")
+        earlier = first.setdefault(address, host)
+        if not is_of_network(address):
+            yield Problem(
+                path=path,
+                code=Code.BAD_PRIVATE_ADDRESS,
+                summary=f"{shown(address)} is no IP address at which another machine reaches this one",
+                hint="write the machine's address in the network of the gateway, such as 10.9.0.11",
+            )
+        elif earlier.name != host.name:
+            yield Problem(
+                path=path,
+                code=Code.SAME_MACHINE_TWICE,
+                summary=f"host {shown(host.name)} has the private address of {shown(earlier.name)}",
+                hint="one machine is one host of a stack",
+                related=(((*earlier.path, "private_address"), "the other one"),),
             )

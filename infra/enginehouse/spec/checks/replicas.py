@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from enginehouse.spec.codes import Code
-from enginehouse.spec.hosts import hosts_of
+from enginehouse.spec.hosts import Host, every_host
 from enginehouse.spec.model import Spec
 from enginehouse.spec.problems import Problem
 from enginehouse.spec.source import Source
@@ -16,8 +16,7 @@ MOST_REPLICAS = 1000
 
 
 def check(spec: Spec, _: Source) -> Iterator[Problem]:
-    stacks = (on_host(spec, host) for host in hosts_of(spec, spec.endpoint.runs_on))
-    count = max((sum(d.replicas_per_host for d in stack.deployments.values()) for stack in stacks), default=0)
+    count = max((_count(spec, host) for host in every_host(spec)), default=0)
     if count > MOST_REPLICAS:
         yield Problem(
             path=("deployments",),
@@ -27,3 +26,8 @@ def check(spec: Spec, _: Source) -> Iterator[Problem]:
             hint=f"at most {MOST_REPLICAS} can run there; lower replicas_per_host",
             rests_on=tuple(("deployments", name, "replicas_per_host") for name in spec.deployments),
         )
+
+
+def _count(spec: Spec, host: Host) -> int:
+    here = on_host(spec, host).deployments.values()
+    return sum(deployment.replicas_per_host for deployment in here if deployment.runs_on == host.group)

@@ -1,0 +1,192 @@
+"""One endpoint for the engines of two hosts: up, exchanged under load, drained, cut off, healed, down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from enginehouse.converge import as_inputs, destroy, foresee, orders
+from enginehouse.errors import ConvergeFailed, GateClosed, Unreachable
+from enginehouse.render.symbols import Secret
+from tests.converge.conftest import new_world
+from tests.converge.harness import HUGE_MIB, SMALL_MIB, tiny
+from tests.converge.load import load, wait_for_answers
+from tests.converge.two_hosts import FAR, TwoHosts
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[TwoHosts]:
+    with new_world(TwoHosts) as made:
+        yield made
+
+
+@pytest.fixture
+def running(shared: TwoHosts) -> TwoHosts:
+    """A stack that is up and as planned, whatever the test before did to it."""
+    shared.reset()
+    shared.up()
+    shared.events.clear()
+    return shared
+
+
+def test_the_engines_of_both_hosts_stand_behind_one_gateway(running: TwoHosts) -> None:
+    """The one beside the gateway listens on loopback, the other one on its own address only."""
+    assert running.ask()[0] == 200
+    assert running.usable() == {"chat-box-0-a", "chat-far-0-a"}
+    assert [r.args["host"] for r in running.plan().replicas] == ["127.0.0.1", running.address]
+    assert not running.far_place("gateway-box").exists()
+
+
+def test_a_second_up_looks_once_at_each_part_and_machine_and_writes_nothing(running: TwoHosts) -> None:
+    """A replica of the other host looks at its gateway as well, gateway and endpoint at that host."""
+    before, processes = running.snapshot(), running.processes()
+    for way in running.ways.values():
+        way.runs = way.holds = 0
+    running.up()
+    assert (before, processes) == (running.snapshot(), running.processes())
+    parts = running.plan().parts()
+    trips = sum(1 + len(part.elsewhere or {}) for part in parts)
+    assert (sum(way.runs for way in running.ways.values()), running.connector.holds) == (trips, 0), running.texts()
+
+
+def test_what_is_observed_is_what_was_planned(running: TwoHosts) -> None:
+    """A healthy stack has no difference and no complaint."""
+    for part in running.plan().parts():
+        observed = running.observe(part)
+        assert observed is not None
+        assert (observed.inputs, observed.reasons) == (as_inputs(part), ())
+
+
+def test_an_exchange_on_the_other_host_fails_no_request(running: TwoHosts) -> None:
+    """Beside the running release and after it; every replica takes the next one in its turn."""
+    with load(running) as count:
+        wait_for_answers(count, 8)
+        for context, memory_mib in ((4096, SMALL_MIB), (8192, HUGE_MIB)):
+            running.settings["context"] = context
+            for replica in running.plan().replicas:
+                running.converge(tiny(replica, memory_mib))
+        wait_for_answers(count, 8)
+    assert count.failed == []
+    running.up()
+    assert running.far_manifest("chat-far-0")["part"]["args"]["ctx-size"] == str(8192 * 2)
+
+
+def test_an_engine_that_its_gateway_does_not_reach_gets_no_traffic(running: TwoHosts) -> None:
+    """The release from before goes on, and the sentence names both ends."""
+    side = running.far_manifest("chat-far-0")["side"]
+    running.settings["context"] = 4096
+    running.ways["box"].closed = f"tcp:{running.address}:"
+    with pytest.raises(ConvergeFailed, match="ready, but box, where the gateway is, does not reach it at") as failure:
+        running.converge(running.on(FAR))
+    assert failure.value.old_serves
+    assert f"chat-far-0-{side}" in running.usable()
+    assert running.far_manifest("chat-far-0")["side"] == side
+
+
+def test_a_drained_replica_stays_drained_when_the_gateway_changes(running: TwoHosts) -> None:
+    """The order is on the replica's machine, and the gateway's run reads it there."""
+    far = running.on(FAR)
+    orders.drain(far, running.context(), reason="a test", wait=True)
+    running.settings["timeouts"] = {"queue_s": 7}
+    running.up()
+    assert running.usable() == {f"chat-box-0-{running.side}"}
+    orders.undrain(far, running.context())
+    running.wait_until(lambda: len(running.usable()) == 2)
+
+
+def test_what_is_drained_elsewhere_counts_as_missing(running: TwoHosts) -> None:
+    """An exchange that makes requests wait is refused while the only other replica is drained on its own machine."""
+    orders.drain(running.on(FAR), running.context(), reason="a test", wait=False)
+    running.settings["context"] = 4096
+    with pytest.raises(GateClosed, match="while chat-far-0 is drained"):
+        running.converge(tiny(running.on("box"), HUGE_MIB))
+    orders.undrain(running.on(FAR), running.context())
+    running.converge(tiny(running.on("box"), HUGE_MIB))
+
+
+def test_an_engine_of_the_other_host_that_died_gets_requests_again_when_it_is_ready(running: TwoHosts) -> None:
+    """Only what it was working on is lost. HAProxy gives it nothing while its model loads, and then its share."""
+    running.write_model({"load_s": 2})
+    running.up()
+    program = f"chat-far-0/{running.far_manifest('chat-far-0')['side']}"
+    with load(running) as count:
+        running.kill(program)
+        running.wait_until(lambda: len(running.usable()) == 1)
+        wait_for_answers(count, 8)
+        running.wait_until(lambda: len(running.usable()) == 2)
+        wait_for_answers(count, 8)
+    assert {status for status, _ in count.failed} <= {200, 502}
+    assert len(count.failed) <= 2
+
+
+def test_a_host_that_does_not_answer_fails_only_its_own_parts(running: TwoHosts) -> None:
+    """The gateway takes another key, and what it knows of the other host's engine stays as it is."""
+    running.ways[FAR].cut = True
+    running.settings["secrets"] = ["key-demo", "key-next"]
+    running.secrets["key-next"] = Secret("sk-next-0123456789")
+    running.converge(running.gateway())
+    running.converge(running.plan().endpoints[0])
+    assert running.ask(key="sk-next-0123456789")[0] == 200
+    assert len(running.usable()) == 2
+    for act in (running.converge, running.observe, running.destroy):
+        with pytest.raises(Unreachable, match="far: no route"):
+            act(running.on(FAR))
+
+
+def test_without_the_gateways_machine_nothing_of_a_replica_changes(running: TwoHosts) -> None:
+    """Nobody could hold requests back. A replica that is as it should be is none of its business."""
+    running.ways["box"].cut = True
+    observed = running.observe(running.on(FAR))
+    assert observed is not None and observed.reasons == ()
+    running.converge(running.on(FAR))
+    before = running.processes()
+    running.settings["context"] = 4096
+    assert "its gateway is on box" in str(foresee(running.on(FAR), running.context()))
+    with pytest.raises(Unreachable, match="its gateway is on box, which would have to hold requests back") as refusal:
+        running.converge(running.on(FAR))
+    assert refusal.value.untouched
+    with pytest.raises(ConvergeFailed, match="its gateway is on box"):
+        running.destroy(running.on(FAR))
+    assert running.processes() == before
+
+
+def test_a_replica_leaves_without_a_gateway_that_is_lost_for_ever(running: TwoHosts) -> None:
+    """The person says so; then its own machine is enough."""
+    running.ways["box"].cut = True
+    destroy(running.on(FAR), replace(running.context(), lost=["box"]))
+    assert not running.far_place("chat-far-0").exists()
+
+
+def test_another_machine_in_the_place_of_the_gateways_is_not_touched(running: TwoHosts) -> None:
+    """It would be told to hold back requests that it does not have."""
+    manifest = running.place("gateway-box", "manifest.json")
+    written = manifest.read_text()
+    manifest.write_text(written.replace('"machine": "', '"machine": "0'))
+    running.settings["context"] = 4096
+    with pytest.raises(Unreachable, match="box: another machine answers"):
+        running.converge(running.on(FAR))
+    manifest.write_text(written)
+
+
+def test_a_rename_leaves_nothing_of_the_old_name_on_the_other_host(running: TwoHosts) -> None:
+    """The gateway's run ends there what had to serve until it knew the new name."""
+    with load(running) as count:
+        wait_for_answers(count, 4)
+        running.settings |= {"deployment": "talk", "renamed_from": "chat"}
+        running.lock = running._apart()
+        running.up()
+        wait_for_answers(count, 4)
+    assert count.failed == []
+    assert {mark.split("/")[0] for mark in running.processes().values() if "0/" in mark} == {"talk-box-0", "talk-far-0"}
+    assert not running.far_place("chat-far-0").exists()
+    running.settings |= {"deployment": "chat", "renamed_from": "talk"}
+    running.lock = running._apart()
+    running.up()
+
+
+def test_down_leaves_nothing_that_runs_on_either_host(running: TwoHosts) -> None:
+    running.down()
+    assert running.processes() == {}
+    assert running.down() == ()
