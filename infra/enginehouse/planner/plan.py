@@ -164,6 +164,7 @@ def _connection(spec: Spec, host: Host) -> Connection:
             sudo_password=ssh.sudo_password,
             host_keys=ssh.host_keys,
             pinned=tuple(map(plain_key, host.ssh.host_keys)) or None,
+            private_address=host.ssh.private_address,
         ),
     )
 

@@ -10,7 +10,7 @@ import pytest
 
 from enginehouse.planner.codec import from_plain, kind_of, to_plain
 from enginehouse.planner.digests import digest, release_id, restart_digest
-from enginehouse.planner.parts import Connection, ConnectionKind, File, OnChange, Plan, Ssh
+from enginehouse.planner.parts import Connection, ConnectionKind, File, OnChange, Part, Plan, Ssh
 from enginehouse.planner.plan import plan
 from enginehouse.render.symbols import names
 from enginehouse.spec import load_text
@@ -139,6 +139,22 @@ def test_a_machine_over_ssh_gives_its_parts_its_own_name() -> None:
     assert over.hosts[0].tools.keys() - planned().hosts[0].tools.keys() == {"socat"}
     assert release_id(over.replicas[0]) == release_id(planned().replicas[0])
     assert all(from_plain(type(part), to_plain(part)) == part for part in over.parts())
+
+
+def test_only_a_private_address_that_is_written_says_that_machines_reach_each_other() -> None:
+    """An address alone does not. It is a part's own, so that another host changes no part of this one."""
+
+    def weights(*more: str) -> set[Part]:
+        hosts = ", ".join(
+            ("gpu-1: {address: 10.1.0.11, private_address: 10.9.0.11}", "gpu-2: {address: 10.1.0.12}", *more)
+        )
+        text = STACK.replace("local: {}", f"ssh: {{hosts: {{{hosts}}}}}")
+        return set(planned(text.replace("endpoint:", "endpoint:\n  scope: each_host")).weights)
+
+    two, three = weights(), weights("gpu-3: {private_address: 10.9.0.13}")
+    addresses = {part.host: part.connection.ssh and part.connection.ssh.private_address for part in two}
+    assert addresses == {"gpu-1": "10.9.0.11", "gpu-2": None}
+    assert {part.host for part in three - two} == {"gpu-3"}
 
 
 def test_a_host_without_an_address_is_reached_by_its_name() -> None:
