@@ -13,6 +13,7 @@ import enginehouse.converge.certificates as certificates
 import enginehouse.converge.claimed as claimed
 import enginehouse.converge.containers as containers
 import enginehouse.converge.scripts as scripts
+import enginehouse.converge.servers as servers
 from enginehouse.converge.configuration import configuration, shown
 from enginehouse.converge.facts import Facts, Tool
 from enginehouse.converge.host import version_of
@@ -27,7 +28,7 @@ from enginehouse.converge.programs import (
     releases_on,
     start_script,
 )
-from enginehouse.converge.runners import STOP_APART_S, state_of
+from enginehouse.converge.runners import STOP_APART_S
 from enginehouse.converge.steps import (
     Activation,
     AwaitGateway,
@@ -51,13 +52,8 @@ from enginehouse.converge.wire import DRIFT
 from enginehouse.errors import ConvergeFailed
 from enginehouse.gateway import commands
 from enginehouse.gateway.runtime import ServerState
-from enginehouse.gateway.stats import WEIGHT, ServerRow
-from enginehouse.planner.addresses import LOOPBACK
-from enginehouse.planner.parts import DOCKER, GatewayPart, OnChange, Server
+from enginehouse.planner.parts import DOCKER, GatewayPart, OnChange
 from enginehouse.render.symbols import Secret, fill
-
-_AS_GOOD = {ServerState.DRAIN: ServerState.MAINT}
-"""A drained server whose engine was exchanged never took requests."""
 
 
 def steps(part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
@@ -94,40 +90,6 @@ def _meaning(gateway: _Gateway, stage: tuple[Step, ...], activate: tuple[Step, .
     return Effect.RECORD, "HAProxy runs on as it is"
 
 
-def wanted_servers(part: GatewayPart, facts: Facts) -> dict[Seat, ServerState]:
-    """The side that each replica's manifest names takes requests, unless the replica is drained; the other never."""
-    return {
-        (seat := Seat(backend=backend.name, server=server.name)): _wanted_server(seat, server, facts)
-        for backend in part.backends
-        for server in backend.servers
-    }
-
-
-def _wanted_server(seat: Seat, server: Server, facts: Facts) -> ServerState:
-    """Without its replica's manifest nobody knows better than the health check, so a server that passes it goes on."""
-    manifest = facts.others.get(server.replica)
-    if manifest is None and server.host in facts.away:
-        return _of_away(_rows(facts).get(seat))
-    if manifest is None:
-        row = _rows(facts).get(seat)
-        return ServerState.READY if row and row.is_usable() else ServerState.MAINT
-    if manifest.side is not server.side:
-        return ServerState.MAINT
-    if server.replica in facts.hung_others:
-        return _of_hung(_rows(facts).get(seat))
-    return ServerState.DRAIN if server.replica in facts.drained_others else ServerState.READY
-
-
-def _of_away(row: ServerRow | None) -> ServerState:
-    """Its machine can't be asked now: HAProxy's own checks know whether it answers, so it is left as it is."""
-    return state_of(row) if row else ServerState.MAINT
-
-
-def _of_hung(row: ServerRow | None) -> ServerState:
-    """Taking and giving it traffic is the business of whoever heals it, so it is left as it is, or gets none."""
-    return ServerState.READY if row and state_of(row) is ServerState.READY else ServerState.DRAIN
-
-
 def leave(part: GatewayPart, facts: Facts) -> tuple[Step, ...]:
     """Stop what runs of the part; the folder is removed by the caller."""
     places = Places.of(part, facts.state)
@@ -143,7 +105,7 @@ def differences(part: GatewayPart, facts: Facts) -> dict[str, object]:
     """Inputs that differ on the machine."""
     if not facts.running(f"{part.name}/{GATEWAY}"):
         return {"running": False}
-    wrong = _faults(facts, wanted_servers(part, facts))
+    wrong = servers.faults(facts, servers.wanted(part, facts))
     drift: dict[str, object] = {}
     if wrong:
         drift["servers"] = {seat.server: fault for seat, fault in wrong.items()}
@@ -287,7 +249,7 @@ def _started(gateway: _Gateway) -> Activation:
 def _reloaded(gateway: _Gateway) -> Activation:
     before = gateway.facts.texts.get("current", "").strip().removeprefix("releases/")
     reload = Reload(title="reloading HAProxy", program=gateway.part.name, socket=gateway.socket)
-    save = _set(gateway, {}, "saving the server states", unsaved=_moved(gateway))
+    save = _set(gateway, {}, "saving the server states", unsaved=servers.moved(gateway.part, gateway.facts))
     point = _point(gateway, gateway.release)
     back: tuple[Undo, ...] = ()
     if before:
@@ -301,9 +263,9 @@ def _traffic(gateway: _Gateway) -> Iterator[Step]:
     """The servers' states: all of them where HAProxy has just started, else those that are wrong."""
     part, facts = gateway.part, gateway.facts
     unknown = not gateway.running or not gateway.is_current() or gateway.changed()
-    wanted = wanted_servers(part, facts)
+    wanted = servers.wanted(part, facts)
     if not unknown:
-        wanted = {seat: wanted[seat] for seat in _faults(facts, wanted)}
+        wanted = {seat: wanted[seat] for seat in servers.faults(facts, wanted)}
     if wanted:
         yield _set(gateway, wanted, "giving traffic to the replicas that are ready")
     elif not _saved(facts):
@@ -313,22 +275,6 @@ def _traffic(gateway: _Gateway) -> Iterator[Step]:
 def _saved(facts: Facts) -> bool:
     """Whether HAProxy would find its servers' states at its next start; without them it gives traffic to none."""
     return "saved" in facts.texts
-
-
-def _faults(facts: Facts, wanted: Mapping[Seat, ServerState]) -> dict[Seat, str]:
-    """What is wrong with servers, for those with which something is."""
-    rows = _rows(facts)
-    return {seat: fault for seat, state in wanted.items() if (fault := _fault(rows.get(seat), state))}
-
-
-def _rows(facts: Facts) -> dict[Seat, ServerRow]:
-    return {Seat(backend=row.backend, server=row.server): row for row in facts.servers or ()}
-
-
-def _fault(row: ServerRow | None, wanted: ServerState) -> str:
-    if row is None or state_of(row) not in (wanted, _AS_GOOD.get(wanted)):
-        return f"not {wanted}"
-    return f"weight {row.weight}, not {WEIGHT}" if row.is_usable() and row.weight != WEIGHT else ""
 
 
 def _leftovers(gateway: _Gateway) -> Iterator[Step]:
@@ -387,17 +333,6 @@ def _point(gateway: _Gateway, release: str) -> Sh:
 def _forget(gateway: _Gateway) -> Sh:
     """Who had the traffic before may have ended since; and a saved state's ports would win over the configuration's."""
     return Sh(title="forgetting the servers' states", script=scripts.remove(saved_servers(gateway.places)))
-
-
-def _moved(gateway: _Gateway) -> frozenset[str]:
-    """Servers that the running configuration has with another address."""
-    before = {row.server: row for row in gateway.facts.servers or ()}
-    servers = (server for backend in gateway.part.backends for server in backend.servers)
-    return frozenset(s.name for s in servers if s.name in before and _has_moved(before[s.name], s))
-
-
-def _has_moved(row: ServerRow, server: Server) -> bool:
-    return row.port not in (0, server.port) or row.address not in ("", server.address or LOOPBACK)
 
 
 def _set(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from enginehouse.converge import gateway, replica
+from enginehouse.converge import replica, servers
 from enginehouse.converge.completion import request
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.hangs import Hangs, Hung, hangs, hung
@@ -178,8 +178,8 @@ def test_the_gateway_leaves_the_traffic_of_a_hung_replica_to_who_heals_it(machin
     seat = Seat(backend="be_chat", server="chat-box-0-a")
     machine.set(seat, state)
     facts = replace(machine.facts(GATEWAY), hung_others={PART.name: Hung(pid=1, at=AT, why=WHY)})
-    assert gateway.wanted_servers(GATEWAY, facts)[seat] is state
+    assert servers.wanted(GATEWAY, facts)[seat] is state
     machine.set(seat, ServerState.MAINT)
-    assert gateway.wanted_servers(GATEWAY, replace(machine.facts(GATEWAY), hung_others=facts.hung_others))[seat] is (
+    assert servers.wanted(GATEWAY, replace(machine.facts(GATEWAY), hung_others=facts.hung_others))[seat] is (
         ServerState.DRAIN
     )
