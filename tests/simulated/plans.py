@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
+import shutil
 import tempfile
 from dataclasses import dataclass
 from functools import cache
@@ -78,6 +80,7 @@ def planned(settings: Settings) -> Plan:
 def uploads() -> Path:
     """The weights on this side, written once."""
     folder = Path(tempfile.mkdtemp(prefix="enginehouse-weights-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name in ("first", "second"):
         (folder / f"{name}.gguf").write_text(name)
     return folder
