@@ -11,6 +11,7 @@ import hashlib
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 
 import enginehouse.converge.memory_limit as memory_limit
 from enginehouse.converge.facts import Facts
@@ -96,6 +97,7 @@ def start_script(
         greeting=greeting,
         ours=shlex.join(ours),
         theirs=weights if weights not in ours else "",
+        folders=() if weights.startswith(HIDDEN) else _folders(weights),
         limit=part.memory_limit_mib,
         over_limit=memory_limit.function(part, places) if part.memory_limit_mib else "",
         run=shlex.join(run),
@@ -130,6 +132,11 @@ def _seen(ours: tuple[str, ...], weights: str, program: str) -> Iterator[str]:
     yield from dict.fromkeys((*ours, weights))
     if program.startswith(HIDDEN) and not program.startswith(ours):
         yield program.rpartition("/")[0]
+
+
+def _folders(path: str) -> tuple[str, ...]:
+    """Those on the way to it. Where its folder is hidden, systemd makes new ones that let everybody through."""
+    return tuple(map(str, reversed(PurePosixPath(path).parents[:-1])))
 
 
 def _limit(part: ReplicaPart) -> Iterator[str]:

@@ -142,6 +142,19 @@ def test_weights_of_somebody_else_are_left_as_they_are(tmp_path: Path) -> None:
     assert theirs.stat().st_mode & 0o777 == 0o640
 
 
+def test_a_closed_folder_on_the_way_to_weights_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that everybody may read is no use behind it. Below a folder that is hidden, as /tmp is, none is closed."""
+    tmp_path.chmod(0o700)
+    theirs = tmp_path / "model.gguf"
+    theirs.write_text("{}")
+    theirs.chmod(0o644)
+    assert Started(tmp_path / "hidden", weights=str(theirs)).words
+    monkeypatch.setattr(engine_unit, "HIDDEN", ())
+    started = Started(tmp_path / "seen", weights=str(theirs))
+    assert (started.done.returncode, started.words) == (1, [])
+    assert " lets not everybody through, and the engine has a user of its own" in started.done.stdout.decode()
+
+
 def test_weights_of_somebody_else_are_shown(tmp_path: Path) -> None:
     theirs = tmp_path / 'their "model".gguf'
     theirs.write_text("{}")
