@@ -66,7 +66,7 @@ def _from_pulumi(stack: str, file: Path, name: str) -> str:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ANSWER_S)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return done.stdout.rstrip("\r\n") if done.returncode == 0 else ""
 
 
 def _have_no_value(names: Sequence[str]) -> str:

@@ -48,6 +48,12 @@ def test_pulumi_is_asked_for_the_stack_of_this_project(file: Path, where: str) -
     assert asked == f"--cwd {root} --non-interactive config get key-demo --stack demo\n"
 
 
+def test_spaces_of_a_password_are_its_own(file: Path) -> None:
+    """Only the line end is Pulumi's."""
+    pulumi(file.parents[1] / "bin", "printf ' two words \\n'")
+    assert secret_values("demo", file, ["ops-sudo"]) == {"ops-sudo": Secret(" two words ")}
+
+
 @pytest.mark.parametrize("script", ["echo no such key >&2; exit 255", "exit 0"])
 def test_what_pulumi_does_not_know_has_no_value(file: Path, script: str) -> None:
     pulumi(file.parents[1] / "bin", script)
