@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import paramiko
 
@@ -295,12 +296,11 @@ class _Relayed:
     def open(self, deadline_s: float) -> bool:
         """Whether somebody listens there."""
         self._channel.settimeout(deadline_s)
+        start = partial(self._start, deadline_s)
         if self._sudo:
-            with self._sudo.turn(lambda: None):
-                self._start(deadline_s)
-                self._sudo.pass_through(self._channel, lambda: None)
+            self._sudo.let_in(self._channel, start, lambda: None)
         else:
-            self._start(deadline_s)
+            start()
         self._channel.sendall(self._sent.head)
         while command.RELAY_OPEN not in self._notes:
             if self._err.ended is not None or not (data := self._channel.recv_stderr(READ_BYTES)):

@@ -111,9 +111,7 @@ class Session:
     def run(self) -> Result:
         """Serve the script until it ends. Raises `Unreachable` if it can't start or the connection breaks."""
         if self._sudo:
-            with self._sudo.turn(self._check):
-                self._start()
-                self._sudo.pass_through(self._channel, self._check)
+            self._sudo.let_in(self._channel, self._start, self._check)
         else:
             self._start()
         with after(self._within_s + STUCK_S, self._cut_if_stuck):

@@ -41,12 +41,25 @@ class Sudo:
         self._refused_for = ""
         """Why it is not sent again; empty if it may be."""
 
-    @contextlib.contextmanager
-    def turn(self, check: Callable[[], None]) -> Iterator[None]:
-        """Around starting sudo and passing through it. `check` is called while others have their turn.
+    def let_in(self, channel: paramiko.Channel, start: Callable[[], None], check: Callable[[], None]) -> None:
+        """`start` sudo, and return when what follows on stdin is the script's.
 
-        Raises `Unreachable` if sudo has not taken the password before.
+        `check` is called between moves and ends it by raising. Raises `Unreachable` with what sudo says, and closes the
+        channel then, which ends sudo; one that has not taken the password before is not started.
         """
+        with self._turn_of(check):
+            start()
+            try:
+                self._pass_through(channel, check)
+            except BROKEN as error:
+                channel.close()
+                raise self._broke_off() from error
+            except EnginehouseError:
+                channel.close()
+                raise
+
+    @contextlib.contextmanager
+    def _turn_of(self, check: Callable[[], None]) -> Iterator[None]:
         while not self._turn.acquire(timeout=TICK_S):
             check()
         with contextlib.ExitStack() as mine:
@@ -57,20 +70,6 @@ class Sudo:
                 mine.close()
             yield
             self._taken = True
-
-    def pass_through(self, channel: paramiko.Channel, check: Callable[[], None]) -> None:
-        """Return when what follows on stdin is the script's. `check` is called between moves and ends it by raising.
-
-        Raises `Unreachable` with what sudo says, and closes the channel then, which ends sudo.
-        """
-        try:
-            self._pass_through(channel, check)
-        except BROKEN as error:
-            channel.close()
-            raise self._broke_off() from error
-        except EnginehouseError:
-            channel.close()
-            raise
 
     def _pass_through(self, channel: paramiko.Channel, check: Callable[[], None]) -> None:
         out = err = b""
