@@ -237,6 +237,21 @@ def test_a_frozen_stack_does_not_change(running: World) -> None:
     assert [entry.event for entry in running.journal() if entry.event.endswith("frozen")] == ["frozen", "unfrozen"]
 
 
+def test_a_frozen_stack_without_claims_is_as_it_should_be(running: World) -> None:
+    """It was brought before there were any; they are written once it may change."""
+    files = [running.place(name, "claims") for name in ("chat-box-0", "gateway-box")]
+    claims = [file.read_text() for file in files]
+    for file in files:
+        file.unlink()
+    freeze(running)
+    running.up()
+    assert not any(file.exists() for file in files)
+    unfreeze(running)
+    running.up()
+    assert [file.read_text() for file in files] == claims
+    assert_at_rest(running)
+
+
 def test_a_frozen_stack_is_not_healed(running: World) -> None:
     """What broke stays broken until `unfreeze`; then one `up` heals it."""
     freeze(running)

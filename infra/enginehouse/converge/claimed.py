@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.places import Places
 from enginehouse.converge.programs import PRIVATE
-from enginehouse.converge.steps import Placed
+from enginehouse.converge.steps import Placed, wrong_files
 from enginehouse.errors import ConvergeFailed
 from enginehouse.inventory.claims import Claimed, Kind
 from enginehouse.planner.parts import GatewayPart, ReplicaPart
@@ -37,6 +37,14 @@ def file(places: Places, claims: Iterable[Claimed]) -> Placed:
     """Where the part's claims are written down."""
     lines = dict.fromkeys(map(str, claims))
     return Placed(path=places.claims, content="".join(f"{line}\n" for line in lines), mode=PRIVATE)
+
+
+def missing(wanted: Placed, facts: Facts) -> tuple[Placed, ...]:
+    """The file of claims, if it is not there as it should be.
+
+    What is frozen may have been brought by a version that wrote none. That alone is nothing that has to change now.
+    """
+    return () if facts.frozen else wrong_files((wanted,), facts.files)
 
 
 def kept(part: ReplicaPart | GatewayPart, facts: Facts) -> tuple[Claimed, ...]:

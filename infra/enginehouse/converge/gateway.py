@@ -136,8 +136,9 @@ class _Gateway:
         self.certificates = certificates.program(part, self.places)
         self.certificate_fault = certificates.fault(part, facts)
         self.claims = claimed.file(self.places, claimed.wanted(part))
-        self.files = (*self.served, self.start, self.metrics_port, self.claims, *self.certificates, self.program_file)
-        self.wrong = wrong_files(self.files, facts.files)
+        others = (*self.served, self.start, self.metrics_port, *self.certificates, self.program_file)
+        self.files = (*others, self.claims)
+        self.wrong = (*wrong_files(others, facts.files), *claimed.missing(self.claims, facts))
         check = tuple(fill(word, symbols, {}) for word in commands.check(self.tool.path))
         self.check = containers.gateway_check(part, self.places, check) if part.image else shlex.join(check)
         self.secrets = secrets

@@ -369,7 +369,7 @@ def _claims(replica: Replica) -> Placed:
 
 
 def _unclaimed(replica: Replica) -> tuple[Placed, ...]:
-    return wrong_files((_claims(replica),), replica.facts.files)
+    return claimed.missing(_claims(replica), replica.facts)
 
 
 def _too_much(replica: Replica) -> tuple[Placed, ...]:
