@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -16,6 +17,9 @@ from enginehouse.spec.names import replica_names
 from enginehouse.spec.variants import on_host
 
 T = TypeVar("T")
+
+_SYMBOL = re.compile(f"(?<!@){re.escape(LISTENS_ON)}")
+"""Not `@@{address}`, which is what a person's own text has in place of `@{address}`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,4 +91,4 @@ def listening(stand: Stand, given: Mapping[str, T]) -> dict[str, T]:
 
 
 def _replaced(value: T, address: str) -> T:
-    return cast(T, value.replace(LISTENS_ON, address)) if isinstance(value, str) else value
+    return cast(T, _SYMBOL.sub(address, value)) if isinstance(value, str) else value

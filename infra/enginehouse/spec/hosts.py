@@ -59,11 +59,16 @@ def behind(spec: Spec, gateway: Host) -> tuple[Host, ...]:
 
 
 def reached_at(host: Host) -> str | None:
-    """The address where another machine reaches the host's engines; None if the stack file does not tell."""
+    """The address where another machine reaches the host's engines; None if the stack file does not tell.
+
+    Engines have no key, so one where the whole internet may reach them has to be written as such an address.
+    """
     if host.ssh is None:
         return None
-    written = host.ssh.private_address or host.ssh.address or host.name
-    return written if is_of_network(written) else None
+    if written := host.ssh.private_address:
+        return written if is_of_network(written) else None
+    written = host.ssh.address or host.name
+    return written if is_of_network(written) and not ipaddress.ip_address(written).is_global else None
 
 
 def is_of_network(address: str) -> bool:

@@ -56,7 +56,8 @@ class SshHost:
     )
     private_address: str | None = key(
         "The IP address where engines of this machine listen for a gateway on another one; left out, that is `address` "
-        "if it is an IP address. Machines that have one also [copy weights](#weights) from each other.",
+        "if it is an IP address, and no public one. Machines that have one also [copy weights](#weights) from each "
+        "other.",
         example="10.9.0.11",
         default=None,
         pattern=ADDRESS_PATTERN,

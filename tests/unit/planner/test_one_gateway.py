@@ -14,6 +14,7 @@ from enginehouse.planner.codec import from_plain, to_plain
 from enginehouse.planner.digests import restart_digest
 from enginehouse.planner.parts import GatewayPart, Plan, ReplicaPart
 from enginehouse.planner.plan import plan
+from enginehouse.render.symbols import fill
 from enginehouse.spec import load_text
 from enginehouse.spec.lock import NOTHING_LOCKED, Lock
 from enginehouse.spec.model import Settings, Spec, Variant, Where
@@ -66,6 +67,14 @@ def test_engines_listen_where_the_gateway_reaches_them() -> None:
     servers = {server.replica: (server.host, server.address) for server in made.gateways[0].backends[0].servers}
     assert (servers["chat-node-1-0"], servers["chat-node-3-0"]) == ((None, None), ("node-3", "10.9.0.3"))
     assert [[*(part.elsewhere or {})] for part in (*made.gateways, *made.endpoints)] == [["node-3"], ["node-3"]]
+
+
+def test_a_text_of_the_person_is_never_taken_for_an_address() -> None:
+    """What looks like the symbol of one arrives as it was written."""
+    made = spec("node-1", "node-3")
+    chat = replace(made.deployments["chat"], options={"chat-template": "@{address} @@{address}"})
+    for replica in plan(replace(made, deployments={"chat": chat}), NOTHING_LOCKED).replicas:
+        assert fill(str(replica.args["chat-template"]), {}, {}) == "@{address} @@{address}"
 
 
 def test_the_gateway_alone_on_a_host_has_ports_there() -> None:

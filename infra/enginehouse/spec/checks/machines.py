@@ -121,7 +121,8 @@ def _needs_address(path: KeyPath, hosts: Sequence[Host]) -> Problem:
         on_key=True,
         code=Code.PRIVATE_ADDRESS_NEEDED,
         summary=f"at which IP address does the gateway reach the engines of host {shown(hosts[0].name)}{more}?",
-        hint="give the host a `private_address`, such as `private_address: 10.9.0.11`: its engines listen there",
+        hint="give the host a `private_address`, such as `private_address: 10.9.0.11`: its engines listen there; "
+        "a public `address` is not taken for one, because engines have no keys",
         related=((("endpoint", "runs_on"), "the gateway is on another host"),),
     )
 
