@@ -151,13 +151,18 @@ def _key(part: ReplicaPart) -> tuple[str, str]:
 def _drained(part: ReplicaPart, facts: Facts) -> dict[str, str]:
     """The other replicas that the running gateway gives the deployment's requests to, and shall not.
 
-    Of one on a third machine, whose orders nobody has read, the gateway knows that it is held back.
+    Of one on a third machine, whose orders nobody has read, the gateway knows that it is held back: drained, or by an
+    exchange that was killed.
     """
     siblings = [server for server in _servers(part, facts) if server.replica not in (part.name, part.renamed_from)]
     held = {row.server for row in facts.servers or () if state_of(row) is ServerState.DRAIN}
-    far = {s.replica: f"on {s.host}" for s in siblings if s.name in held and s.host not in (None, part.host)}
+    far = {s.replica: _held(s.host) for s in siblings if s.name in held and s.host not in (None, part.host)}
     names = {server.replica for server in siblings}
     return {**far, **{name: str(order) for name, order in facts.drained_others.items() if name in names}}
+
+
+def _held(host: str | None) -> str:
+    return f"on {host}, or held back by a run that did not end, which its own exchange mends"
 
 
 def _servers(part: ReplicaPart, facts: Facts) -> tuple[Server, ...]:
