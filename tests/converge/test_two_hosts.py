@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from enginehouse.converge import as_inputs, destroy, foresee, orders
-from enginehouse.errors import ConvergeFailed, GateClosed, Unreachable
+from enginehouse.converge.events import Event
+from enginehouse.errors import ConvergeFailed, GateClosed, Unreachable, explain
 from enginehouse.render.symbols import Secret
 from tests.converge.conftest import new_world
 from tests.converge.harness import HUGE_MIB, SMALL_MIB, tiny
@@ -83,6 +84,23 @@ def test_an_engine_that_its_gateway_does_not_reach_gets_no_traffic(running: TwoH
     assert failure.value.old_serves
     assert f"chat-far-0-{side}" in running.usable()
     assert running.far_manifest("chat-far-0")["side"] == side
+
+
+def test_a_gateways_machine_that_is_lost_in_the_middle_is_no_firewall(running: TwoHosts) -> None:
+    """It is said that it can't be asked, and the next run goes on."""
+
+    def lose(event: Event) -> None:
+        running.ways["box"].cut = running.ways["box"].cut or "starting release" in event.text
+
+    running.settings["context"] = 4096
+    running.on_event = lose
+    with pytest.raises(ConvergeFailed, match="failed: box: no route") as failure:
+        running.converge(running.on(FAR))
+    assert "firewall" not in str(explain(failure.value))
+    running.on_event = lambda event: None
+    running.ways["box"].cut = False
+    running.up()
+    assert len(running.usable()) == 2
 
 
 def test_a_drained_replica_stays_drained_when_the_gateway_changes(running: TwoHosts) -> None:

@@ -92,6 +92,7 @@ class _Start:
         except NotForwarded as error:
             raise ConvergeFailed(f"it can't be seen whether the gateway reaches the engine: {error}") from error
         except ConnectorError as error:
+            self._client.run(":", deadline_s=HEALTH_ANSWER_S)  # if nobody reaches that machine, it says so by itself
             raise ConvergeFailed(
                 f"the engine is ready, but {self._step.asked_from}, where the gateway is, does not reach it at "
                 f"{self._step.address}",
