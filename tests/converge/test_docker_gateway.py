@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,32 @@ def test_another_image_is_a_restart(boxed: GatewayWorld) -> None:
     assert boxed.ask()[0] == 200
     assert boxed.containers() == [boxed.container]
     assert boxed.inspected()["Config"]["Labels"]["enginehouse.image"] == image
+
+
+def test_an_image_that_does_not_start_leaves_the_endpoint_as_it_was(boxed: GatewayWorld) -> None:
+    """The HAProxy from before starts again, and the next run finds nothing to do for it."""
+    before, settings = boxed.inspected()["Config"]["Image"], dict(boxed.settings)
+    image = haproxy_image(boxed.registry, "three")
+    with client_that_fails(boxed, f"enginehouse.image={image}"):
+        boxed.settings["endpoint"] = {"image": image}
+        with pytest.raises(ConvergeFailed, match="the gateway exited; the release from before serves"):
+            boxed.converge(boxed.gateway())
+        assert boxed.ask()[0] == 200
+        assert (boxed.containers(), boxed.inspected()["Config"]["Image"]) == ([boxed.container], before)
+    boxed.settings = settings
+    assert str(foresee(boxed.gateway(), boxed.context())).startswith("nothing")
+
+
+@contextmanager
+def client_that_fails(world: GatewayWorld, word: str) -> Iterator[None]:
+    """Docker's client refuses what has `word` in its arguments."""
+    client = world.tools / "docker"
+    text = client.read_text()
+    client.write_text(text.replace("#!/bin/sh\n", f'#!/bin/sh\ncase "$*" in *{word}*) exit 125 ;; esac\n'))
+    try:
+        yield
+    finally:
+        client.write_text(text)
 
 
 def test_destroy_leaves_no_container(boxed: GatewayWorld) -> None:

@@ -120,7 +120,15 @@ def gateway_script(part: GatewayPart, places: Places, folder: str, command: Sequ
 def gateway_check(part: GatewayPart, places: Places, command: Sequence[str]) -> str:
     """The command that has the image's HAProxy judge a configuration."""
     docker, *arguments = command
-    options = ("--rm", "--network=none", "--read-only", "--cap-drop=ALL", f"--mount={_mount(places.part)}", _HAPROXY)
+    options = (
+        "--rm",
+        "--network=none",
+        "--userns=host",
+        "--read-only",
+        "--cap-drop=ALL",
+        f"--mount={_mount(places.part)}",
+        _HAPROXY,
+    )
     run = f'{shlex.join((docker, "run", *options))} --user="$(id -u):$(id -g)"'
     image = f"image=$({_images(docker)} | sed -n 's/^{digest_of(str(part.image))} //p' | head -n 1)"
     return "\n".join((f"export DOCKER_HOST={SOCKET}", image, f'{run} "$image" {shlex.join(arguments)}'))

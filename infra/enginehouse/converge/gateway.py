@@ -131,7 +131,7 @@ class _Gateway:
         self.tool = _tool(part, facts)
         symbols = {"state": facts.state, "part": self.places.part, "release": self.folder}
         self.start = self._start_script(symbols)
-        self.program_file = self._program_file()
+        self.program_file = _program_file(part, self.places)
         self.metrics_port = self._metrics_port()
         self.certificates = certificates.program(part, self.places)
         self.certificate_fault = certificates.fault(part, facts)
@@ -164,12 +164,22 @@ class _Gateway:
 
     def starts(self) -> bool:
         """Whether HAProxy starts, or starts again: it takes another program for nothing less."""
-        known = self.facts.manifest.part if self.facts.manifest else self.part
-        another = isinstance(known, GatewayPart) and known.image != self.part.image
+        another = self.known is not None and self.known.image != self.part.image
         return not self.running or another or OnChange.RESTART in self.changed()
 
+    @property
+    def known(self) -> GatewayPart | None:
+        """The part as it was converged last."""
+        part = self.facts.manifest.part if self.facts.manifest else None
+        return part if isinstance(part, GatewayPart) else None
+
+    @property
+    def current(self) -> str:
+        """The release that HAProxy is told to read; empty if there is none."""
+        return self.facts.texts.get("current", "").strip().removeprefix("releases/")
+
     def is_current(self) -> bool:
-        return self.facts.texts.get("current", "").strip() == f"releases/{self.release}"
+        return self.current == self.release
 
     def _start_script(self, symbols: Mapping[str, str]) -> Placed:
         command = [fill(word, symbols, {}) for word in commands.start(self.tool.path)]
@@ -182,17 +192,18 @@ class _Gateway:
     def _metrics_port(self) -> Placed:
         return Placed(path=metrics_port_file(self.places), content=f"{self.part.metrics_port}\n", mode=PRIVATE)
 
-    def _program_file(self) -> Placed:
-        return program_file(
-            self.places,
-            self.part.name,
-            folder=f"{self.places.part}/current",
-            side=GATEWAY,
-            release="",
-            stop_signal="TERM" if self.part.image else containers.SOFT_STOP,
-            stop_s=STOP_APART_S if self.part.image else containers.SOFT_STOP_S,
-            notices=self.places.log(NOTICES),
-        )
+
+def _program_file(part: GatewayPart, places: Places) -> Placed:
+    return program_file(
+        places,
+        part.name,
+        folder=f"{places.part}/current",
+        side=GATEWAY,
+        release="",
+        stop_signal="TERM" if part.image else containers.SOFT_STOP,
+        stop_s=STOP_APART_S if part.image else containers.SOFT_STOP_S,
+        notices=places.log(NOTICES),
+    )
 
 
 def _tool(part: GatewayPart, facts: Facts) -> Tool:
@@ -230,25 +241,43 @@ def _activate(gateway: _Gateway) -> Iterator[Step]:
     if not gateway.switches():
         return
     _check_ports(gateway)
-    yield _started(gateway) if gateway.starts() else _reloaded(gateway)
+    if not gateway.starts():
+        yield _reloaded(gateway)
+    elif gateway.running and gateway.current and gateway.known:
+        yield _exchanged(gateway, gateway.known)
+    else:
+        yield _started(gateway)
     if gateway.metrics_port in gateway.wrong:
         yield Place(title="recording where its statistics are", files=(gateway.metrics_port,))
 
 
 def _started(gateway: _Gateway) -> Activation:
-    program = gateway.part.name
-    file = gateway.program_file
-    folders = tuple(f"{gateway.places.part}/{name}" for name in ("log", "run"))
-    start = StartProgram(title="starting HAProxy", program=program, file=file, folders=folders)
-    answers = AwaitGateway(title="waiting for HAProxy", program=program, socket=gateway.socket)
-    stop = StopProgram(title="stopping HAProxy", program=program, file=file.path)
+    start, answers = _starting(gateway, gateway.program_file)
+    stop = StopProgram(title="stopping HAProxy", program=gateway.part.name, file=gateway.program_file.path)
     forward = (_forget(gateway), _point(gateway, gateway.release), start, answers)
     back = (Undo(of=start, step=stop),)
     return Activation(title="starting the gateway", forward=forward, back=back, old_serves=False)
 
 
+def _exchanged(gateway: _Gateway, before: GatewayPart) -> Activation:
+    """Another HAProxy takes the place of the one that runs, and knows who has the traffic; or that one starts again."""
+    save = _set(gateway, {}, "saving the server states", unsaved=_moved(gateway))
+    point = _point(gateway, gateway.release)
+    start, answers = _starting(gateway, gateway.program_file)
+    again = _starting(gateway, _program_file(before, gateway.places))
+    back = (Undo(of=point, step=_point(gateway, gateway.current)), *(Undo(of=start, step=step) for step in again))
+    return Activation(title="starting the gateway", forward=(save, point, start, answers), back=back, old_serves=True)
+
+
+def _starting(gateway: _Gateway, file: Placed) -> tuple[StartProgram, AwaitGateway]:
+    program = gateway.part.name
+    folders = tuple(f"{gateway.places.part}/{name}" for name in ("log", "run"))
+    start = StartProgram(title="starting HAProxy", program=program, file=file, folders=folders)
+    return start, AwaitGateway(title="waiting for HAProxy", program=program, socket=gateway.socket)
+
+
 def _reloaded(gateway: _Gateway) -> Activation:
-    before = gateway.facts.texts.get("current", "").strip().removeprefix("releases/")
+    before = gateway.current
     reload = Reload(title="reloading HAProxy", program=gateway.part.name, socket=gateway.socket)
     save = _set(gateway, {}, "saving the server states", unsaved=servers.moved(gateway.part, gateway.facts))
     point = _point(gateway, gateway.release)
