@@ -56,6 +56,15 @@ def test_only_one_host_has_a_gateway() -> None:
     assert [endpoint.name for endpoint in made.endpoints] == ["endpoint"]
 
 
+def test_only_the_gateways_host_needs_what_its_image_needs() -> None:
+    """Docker instead of HAProxy, wherever that host is written."""
+    made = spec(*HOSTS)
+    made = plan(replace(made, endpoint=replace(made.endpoint, image=f"haproxy@sha256:{'0' * 64}")), NOTHING_LOCKED)
+    assert {host.name: {"docker", "haproxy"} & host.tools.keys() for host in made.hosts} == {
+        host: {"docker"} if host == "node-1" else set() for host in HOSTS
+    }
+
+
 def test_engines_listen_where_the_gateway_reaches_them() -> None:
     """Those beside it on loopback; the others know how it is reached."""
     made = planned("node-1", "node-3")
