@@ -139,6 +139,7 @@ class _Gateway:
         others = (*self.served, self.start, self.metrics_port, *self.certificates, self.program_file)
         self.files = (*others, self.claims)
         self.wrong = (*wrong_files(others, facts.files), *claimed.missing(self.claims, facts))
+        self.of_what_serves = (self.metrics_port, self.claims)
         check = tuple(fill(word, symbols, {}) for word in commands.check(self.tool.path))
         self.check = containers.gateway_check(part, self.places, check) if part.image else shlex.join(check)
         self.secrets = secrets
@@ -221,13 +222,13 @@ def _program(part: GatewayPart) -> str:
 def _stage(gateway: _Gateway) -> Iterator[Step]:
     """All that is wrong but for what comes with the switch.
 
-    Where statistics are found: until then probes ask the HAProxy that serves. The supervisor's file, while nothing
-    runs: supervisord reads none of its programs again while the folder of one's log is missing.
+    Where it listens: until then probes ask the HAProxy that serves, and others may not take its ports. The supervisor's
+    file, while nothing runs: supervisord reads none of its programs again while the folder of one's log is missing.
     """
     yield from certificates.make(gateway.part, gateway.places, gateway.facts)
     if gateway.part.image and gateway.starts():
         yield containers.bring(gateway.part, gateway.places, gateway.tool.path, gateway.secrets)
-    later = {*([gateway.metrics_port] if gateway.switches() else []), *gateway.certificates[-1:]}
+    later = {*(gateway.of_what_serves if gateway.switches() else ()), *gateway.certificates[-1:]}
     if gateway.starts():
         later.add(gateway.program_file)
     if files := tuple(file for file in gateway.wrong if file not in later):
@@ -247,8 +248,8 @@ def _activate(gateway: _Gateway) -> Iterator[Step]:
         yield _exchanged(gateway, gateway.known)
     else:
         yield _started(gateway)
-    if gateway.metrics_port in gateway.wrong:
-        yield Place(title="recording where its statistics are", files=(gateway.metrics_port,))
+    if files := tuple(file for file in gateway.of_what_serves if file in gateway.wrong):
+        yield Place(title="recording where it listens", files=files)
 
 
 def _started(gateway: _Gateway) -> Activation:
@@ -261,7 +262,7 @@ def _started(gateway: _Gateway) -> Activation:
 
 def _exchanged(gateway: _Gateway, before: GatewayPart) -> Activation:
     """Another HAProxy takes the place of the one that runs, and knows who has the traffic; or that one starts again."""
-    save = _set(gateway, {}, "saving the server states", unsaved=_moved(gateway))
+    save = _set(gateway, {}, "saving the server states", unsaved=servers.moved(gateway.part, gateway.facts))
     point = _point(gateway, gateway.release)
     start, answers = _starting(gateway, gateway.program_file)
     again = _starting(gateway, _program_file(before, gateway.places))
