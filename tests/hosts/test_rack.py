@@ -67,15 +67,15 @@ def far_address(box: Machine) -> str:
 
 
 @pytest.fixture(scope="module")
-def far(lab: Lab) -> Iterator[Machine]:
-    with lab.machine(FAR, 4) as machine:
+def far(lab: Lab, equipped: str) -> Iterator[Machine]:
+    with lab.machine(FAR, 4, image=equipped) as machine:
         yield machine
 
 
 @pytest.fixture(scope="module")
-def rack(lab: Lab, far: Machine) -> Iterator[Rack]:
-    """Both machines up."""
-    with lab.machine("front", 3) as front, world_of(Rack, front) as world:
+def rack(lab: Lab, far: Machine, equipped: str) -> Iterator[Rack]:
+    """Both machines up; they have the programs, whose installation is the business of other tests."""
+    with lab.machine("front", 3, image=equipped) as front, world_of(Rack, front) as world:
         world.install_standin()
         for path in ("/opt/standin.py", "/usr/local/bin/llama-server"):
             far.put(path, front.run(f"cat {path}").encode())
@@ -98,7 +98,7 @@ def cut_off(machine: Machine) -> Iterator[None]:
 
 
 def test_an_exchange_on_both_machines_fails_no_request(rack: Rack) -> None:
-    """The engine of the other machine listens on its address only, and its machine has no HAProxy."""
+    """The engine of the other machine listens on its address only."""
     with load(rack) as count:
         wait_for_answers(count, 4)
         rack.settings["context"] = 4096
