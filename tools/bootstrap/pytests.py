@@ -16,7 +16,7 @@ STAGES = (
     ("without the Pulumi engine", "not alone and not engine and not e2e and not hosts", TWO_AT_A_TIME),
     ("with the machine for themselves", "alone and not engine and not e2e", ()),
     ("with the Pulumi engine", "engine and not e2e", ()),
-    ("on machines of their own", "hosts", ()),
+    ("on machines of their own", "hosts", TWO_AT_A_TIME),
     ("end to end", "e2e", ()),
 )
 

@@ -26,7 +26,7 @@ def wants(spec: Spec, host: Host) -> dict[str, Want]:
     found: dict[str, Want] = {}
     for name, deployment in here.items():
         gpus, replicas = deployment.gpus, deployment.replicas_per_host
-        if gpus and declared:
+        if gpus and declared and replicas:
             free = [index for index in range(declared.count) if index not in reserved]
             want = Want(count=gpus.per_replica(replicas), among=sorted(gpus.named()) or free)
             found.update(dict.fromkeys(replica_names(name, host.name, replicas), want))

@@ -38,11 +38,11 @@ from enginehouse.planner.stands import Stand, backend, backend_name, listening, 
 from enginehouse.planner.tls import chain_of, listens_on, named_on, seal_of, tls_of, url_of
 from enginehouse.render.symbols import literal
 from enginehouse.spec.container import Container as WrittenContainer
+from enginehouse.spec.endpoint import Route as WrittenRoute
 from enginehouse.spec.host_keys import plain_key
 from enginehouse.spec.hosts import Host, every_host, gateway_hosts
 from enginehouse.spec.lock import Lock
 from enginehouse.spec.model import Binary, Deployment, Model, Spec
-from enginehouse.spec.model import Route as WrittenRoute
 from enginehouse.spec.names import endpoint_name, gateway_name, program_name, replica_name, weights_name
 
 REQUIRED_TOOLS: Mapping[str, str] = {"haproxy": "2.6", "supervisord": "4.2", "curl": "7.64", "flock": "2.34"}

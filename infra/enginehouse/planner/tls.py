@@ -9,7 +9,7 @@ from enginehouse.planner.addresses import host_and_port
 from enginehouse.planner.parts import GatewayPart
 from enginehouse.planner.seals import Seal, Tls, TlsMode, VerifyFrom
 from enginehouse.spec import hosts
-from enginehouse.spec.model import Endpoint
+from enginehouse.spec.endpoint import Endpoint
 
 EVERYWHERE = "0.0.0.0"
 _LOOPBACK = {EVERYWHERE: "127.0.0.1", "::": "::1"}

@@ -66,6 +66,7 @@ class Code(StrEnum):
     OTHER_MACHINE = "other-machine"
     BAD_PRIVATE_ADDRESS = "bad-private-address"
     PRIVATE_ADDRESS_NEEDED = "private-address-needed"
+    BAD_REPLICAS = "bad-replicas"
     TOO_MANY_REPLICAS = "too-many-replicas"
     NAMES_TOO_LONG = "names-too-long"
     NAMES_CLASH = "names-clash"

@@ -47,7 +47,7 @@ def part_names(spec: Spec) -> Iterator[tuple[str, KeyPath]]:
     yield from {host.name: host.path for host in every_host(spec)}.items()
     for host in {host.name: host for host in every_host(spec)}.values():
         for name, deployment in on_host(spec, host).deployments.items():
-            if deployment.runs_on == host.group:
+            if deployment.runs_on == host.group and deployment.replicas_per_host:
                 yield weights_name(name, host.name), ("deployments", name)
                 if deployment.binary:
                     yield program_name(name, host.name), ("deployments", name)

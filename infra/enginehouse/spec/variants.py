@@ -1,8 +1,8 @@
-"""Deployments as they are on some of their hosts: what `variants` change there."""
+"""Deployments as they are on each of their hosts: what `variants` change there, and how many copies run there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any
@@ -57,10 +57,22 @@ def forms(spec: Spec) -> Iterator[Form]:
 
 def on_host(spec: Spec, host: Host) -> Spec:
     """The stack as it is on that host."""
-    if not any(deployment.variants for deployment in spec.deployments.values()):
+    if not any(deployment.variants or deployment.replicas for deployment in spec.deployments.values()):
         return spec
-    here = {name: Form(name=name, written=d, applied=_applied(d, host)) for name, d in spec.deployments.items()}
-    return replace(spec, deployments={name: form.deployment for name, form in here.items()})
+    return replace(spec, deployments={name: _here(spec, name, host) for name in spec.deployments})
+
+
+def _here(spec: Spec, name: str, host: Host) -> Deployment:
+    written = spec.deployments[name]
+    deployment = Form(name=name, written=written, applied=_applied(written, host)).deployment
+    share = _share(written.replicas, hosts_of(spec, written.runs_on), host) if written.replicas else None
+    return deployment if share is None else replace(deployment, replicas_per_host=share)
+
+
+def _share(replicas: int, hosts: Sequence[Host], host: Host) -> int:
+    """How many of a deployment's replicas run on the host, which may be none. The order of the file means nothing."""
+    everywhere, left_over = divmod(replicas, len(hosts) or 1)
+    return everywhere + (sum(other.name < host.name for other in hosts) < left_over)
 
 
 def _applied(deployment: Deployment, host: Host) -> tuple[int, ...]:

@@ -150,3 +150,29 @@ def test_parts_that_know_other_machines_survive_the_wire() -> None:
 
 def servers_of(made: Plan) -> set[tuple[str, str | None, int]]:
     return {(s.name, s.address, s.port) for s in made.gateways[0].backends[0].servers}
+
+
+def counted(total: int, *hosts: str) -> dict[str, int]:
+    """How many of so many replicas each host has; those without any have no weights either."""
+    written = spec(*hosts)
+    shared = {name: replace(deployment, replicas=total) for name, deployment in written.deployments.items()}
+    made = plan(replace(written, deployments=shared), NOTHING_LOCKED)
+    name, *_ = shared
+    found = {host: sum((r.host, r.deployment) == (host, name) for r in made.replicas) for host in hosts}
+    assert {part.host for part in made.weights} == {host for host, count in found.items() if count}
+    return found
+
+
+@given(hosts=st.permutations(HOSTS), total=st.integers(1, 12))
+def test_replicas_of_all_machines_together_are_spread_evenly(hosts: list[str], total: int) -> None:
+    """Wherever a host stands in the file."""
+    found = counted(total, *hosts)
+    assert sum(found.values()) == total
+    assert max(found.values()) - min(found.values()) <= 1
+    assert found == counted(total, *HOSTS)
+
+
+@given(total=st.integers(1, 12), host=st.sampled_from(OTHERS))
+def test_one_host_more_takes_replicas_and_gives_the_others_none(total: int, host: str) -> None:
+    before, after = counted(total, *(name for name in HOSTS if name != host)), counted(total, *HOSTS)
+    assert all(after[name] <= count for name, count in before.items())

@@ -5,8 +5,10 @@ from __future__ import annotations
 from enginehouse.planner.parts import Runtime
 from enginehouse.planner.seals import TlsMode
 from enginehouse.spec.build import build
+from enginehouse.spec.endpoint import Key
+from enginehouse.spec.health import Health
 from enginehouse.spec.loader import parse
-from enginehouse.spec.model import Health, Key, Spec
+from enginehouse.spec.model import Spec
 from tests.unit.spec.stacks import STACK, loaded
 
 

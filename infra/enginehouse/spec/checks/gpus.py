@@ -74,7 +74,7 @@ def _uneven(spec: Spec, name: str, gpus: DeploymentGpus, group: str) -> Iterator
     """Those that are named go evenly among the replicas of every machine."""
     named = len(gpus.named())
     everywhere = {on_host(spec, host).deployments[name].replicas_per_host for host in hosts_of(spec, group)}
-    for replicas in sorted(count for count in everywhere if named % count):
+    for replicas in sorted(count for count in everywhere if count and named % count):
         yield Problem(
             path=_path(name, "devices"),
             code=Code.BAD_GPUS,
@@ -121,7 +121,7 @@ def _first_over(spec: Spec, asking: dict[str, DeploymentGpus], group: str, count
         here, total = on_host(spec, host), 0
         for name, gpus in asking.items():
             replicas = here.deployments[name].replicas_per_host
-            total += gpus.per_replica(replicas) * replicas
+            total += gpus.per_replica(replicas) * replicas if replicas else 0
             if total > count:
                 return name, total
     return None
@@ -129,7 +129,7 @@ def _first_over(spec: Spec, asking: dict[str, DeploymentGpus], group: str, count
 
 def _sizes(name: str, gpus: DeploymentGpus) -> Iterator[KeyPath]:
     """What decides how many GPUs a deployment needs on a machine."""
-    yield from (("deployments", name, key) for key in ("replicas_per_host", "variants"))
+    yield from (("deployments", name, key) for key in ("replicas_per_host", "replicas", "variants"))
     yield _path(name, "count")
     yield from (_path(name, "devices", position) for position, _ in enumerate(gpus.devices or ()))
 

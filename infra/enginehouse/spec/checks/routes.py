@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from enginehouse.spec.codes import Code
-from enginehouse.spec.model import Route, Spec
+from enginehouse.spec.endpoint import Route
+from enginehouse.spec.model import Spec
 from enginehouse.spec.problems import Problem, shown
 from enginehouse.spec.source import KeyPath, Source
 
