@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import stat
 import time
 from dataclasses import replace
@@ -238,3 +240,18 @@ def test_time_on_the_wall_does_not_matter(running: World) -> None:
     running.run_id = f"run-{time.monotonic()}"
     running.up()
     assert before == running.snapshot()
+
+
+def test_a_supervisor_that_ends_stops_the_gateway_before_the_engines(running: World) -> None:
+    """As at a reboot: no engine is told to end while it still gets requests, also one that came after the gateway."""
+    running.settings["context"] = 1024
+    running.up()
+    log = running.place("box", "log", "supervisord.log")
+    before = len(log.read_text())
+    pid = next(pid for pid, program in running.processes().items() if program == "box/supervisor")
+    os.kill(pid, signal.SIGTERM)
+    running.wait_until(lambda: not running.processes())
+    ended = re.findall(r"stopped: (\S+)", log.read_text()[before:])
+    assert ended[0] == "gateway-box"
+    assert len(ended) > 2
+    running.up()

@@ -1,4 +1,4 @@
-"""One lab for the session, and one machine in it, which is bare until the first test has brought something there."""
+"""One lab for the session, the images of its machines, and two machines that tests share."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ from collections.abc import Iterator
 import pytest
 
 from enginehouse.connectors.ssh.settings import CONFIG_VARIABLE
-from tests.hosts.lab import Lab, Machine
+from tests.hosts.lab import IMAGE, Lab, Machine
 from tests.hosts.lab import lab as new_lab
 
-EQUIP = """
+INSTALL = """
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
 apt-get install -q -y --no-install-recommends curl haproxy socat supervisor
 systemctl disable -q --now haproxy supervisor
+"""
+DISK = """
 truncate -s 192M /disk.img
 mkfs.ext4 -q /disk.img
 mkdir -m 700 /var/lib/enginehouse
 echo /disk.img /var/lib/enginehouse ext4 loop 0 0 >>/etc/fstab
+"""
+ANEW = """
 rm /etc/ssh/ssh_host_*
 : >/etc/machine-id
 """
+"""For each machine of an image its own host key and machine id."""
 
 
 @pytest.fixture(scope="session")
@@ -32,17 +37,34 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def shared_machine(lab: Lab) -> Iterator[Machine]:
-    """`test_packages` needs it bare, and is the first in order; others take it as they find it, without a stack."""
-    with lab.machine("box", 1) as machine:
+def bare_machine(lab: Lab) -> Iterator[Machine]:
+    """One with sshd and nothing that we need. What comes after `test_packages` finds it with packages."""
+    with lab.machine("bare", 1) as machine:
         yield machine
 
 
 @pytest.fixture(scope="session")
-def equipped(lab: Lab) -> str:
-    """The image of a machine that has every program we need; our state folder there is a disk of its own."""
-    with lab.machine("equipped", 9) as machine:
-        machine.run(EQUIP)
-        done = lab.docker("commit", machine.name, "equipped")
+def shared_machine(lab: Lab, installed: str) -> Iterator[Machine]:
+    """One with every program we need; each test takes it as it finds it, without a stack."""
+    with lab.machine("box", 7, image=installed) as machine:
+        yield machine
+
+
+@pytest.fixture(scope="session")
+def installed(lab: Lab) -> str:
+    """The image of a machine that has every program we need, and nothing of ours."""
+    return _image(lab, "installed", INSTALL + ANEW, of=IMAGE)
+
+
+@pytest.fixture(scope="session")
+def equipped(lab: Lab, installed: str) -> str:
+    """The same where our state folder is a small disk of its own."""
+    return _image(lab, "equipped", DISK + ANEW, of=installed)
+
+
+def _image(lab: Lab, name: str, script: str, *, of: str) -> str:
+    with lab.machine(name, 9, image=of) as machine:
+        machine.run(script)
+        done = lab.docker("commit", machine.name, name)
         assert done.returncode == 0, done.stderr.decode()
-    return "equipped"
+    return name

@@ -13,9 +13,9 @@ from tests.hosts.world import host_world
 pytestmark = pytest.mark.hosts
 
 
-def test_a_bare_machine_tells_what_it_is_and_stays_bare(shared_machine: Machine) -> None:
+def test_a_bare_machine_tells_what_it_is_and_stays_bare(bare_machine: Machine) -> None:
     """As root by sudo, so every port has its owner and its unit; and it could carry the stack."""
-    with host_world(shared_machine) as world:
+    with host_world(bare_machine) as world:
         host, context = world.plan().hosts[0], world.context()
         found = take(host, context)
         wrong = [str(check) for check in preflight(host, context, needs_of(world.plan(), host.name)) if not check.ok]
@@ -26,4 +26,4 @@ def test_a_bare_machine_tells_what_it_is_and_stays_bare(shared_machine: Machine)
     sshd = found.listening(22)
     assert sshd is not None
     assert (sshd.command, sshd.unit) == ("sshd", "ssh.service")
-    assert shared_machine.run("ls /var/lib").count("enginehouse") == 0
+    assert bare_machine.run("ls /var/lib").count("enginehouse") == 0

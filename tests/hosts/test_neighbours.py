@@ -87,10 +87,10 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def pair(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    with lab.machine("north", 5) as north, lab.machine("south", 6) as south:
+def pair(lab: Lab, installed: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with lab.machine("north", 5, image=installed) as north, lab.machine("south", 6, image=installed) as south:
         for machine in (north, south):
-            machine.run("apt-get update -q && apt-get install -q -y --no-install-recommends socat curl iproute2 procps")
+            machine.run("apt-get install -q -y --no-install-recommends iproute2 procps")
         yield Pair(folder=tmp_path_factory.mktemp("pair"), north=north, south=south)
 
 

@@ -67,15 +67,15 @@ def far_address(box: Machine) -> str:
 
 
 @pytest.fixture(scope="module")
-def far(lab: Lab, equipped: str) -> Iterator[Machine]:
-    with lab.machine(FAR, 4, image=equipped) as machine:
+def far(lab: Lab, installed: str) -> Iterator[Machine]:
+    with lab.machine(FAR, 4, image=installed) as machine:
         yield machine
 
 
 @pytest.fixture(scope="module")
-def rack(lab: Lab, far: Machine, equipped: str) -> Iterator[Rack]:
+def rack(lab: Lab, far: Machine, installed: str) -> Iterator[Rack]:
     """Both machines up; they have the programs, whose installation is the business of other tests."""
-    with lab.machine("front", 3, image=equipped) as front, world_of(Rack, front) as world:
+    with lab.machine("front", 3, image=installed) as front, world_of(Rack, front) as world:
         world.install_standin()
         for path in ("/opt/standin.py", "/usr/local/bin/llama-server"):
             far.put(path, front.run(f"cat {path}").encode())

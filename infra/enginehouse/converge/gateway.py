@@ -204,6 +204,7 @@ def _program_file(part: GatewayPart, places: Places) -> Placed:
         stop_signal="TERM" if part.image else containers.SOFT_STOP,
         stop_s=STOP_APART_S if part.image else containers.SOFT_STOP_S,
         notices=places.log(NOTICES),
+        ends_first=True,  # so that no engine is told to end while it still gets requests
     )
 
 

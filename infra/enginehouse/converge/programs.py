@@ -77,10 +77,12 @@ def program_file(
     stop_s: int,
     notices: str = "",
     stops_as_group: bool = False,
+    ends_first: bool = False,
 ) -> Placed:
     """The supervisor's file for a program whose start script is in `folder`.
 
     `notices` is stderr's own log, if any. `stops_as_group` sends the signal also to what the program has started.
+    One that `ends_first` has ended before the others are told to, when the supervisor itself ends.
     """
     text = render(
         "supervisor/program.conf.j2",
@@ -94,6 +96,7 @@ def program_file(
         log=places.log(side),
         notices=notices,
         stops_as_group=stops_as_group,
+        ends_first=ends_first,
     )
     return Placed(path=places.program_file(program), content=text, mode=PRIVATE)
 
