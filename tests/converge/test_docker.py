@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +19,7 @@ import pytest
 from enginehouse.converge import as_inputs, foresee
 from enginehouse.errors import ConvergeFailed
 from enginehouse.render.symbols import Secret
-from tests import dockerd
+from tests import dockerd, engine_image
 from tests.converge.conftest import new_world
 from tests.converge.harness import World, install_real_engine
 from tests.converge.load import load, wait_for_answers
@@ -28,7 +27,6 @@ from tests.converge.test_watchdog import STOP_MAIN_THREAD, usable, wait_for_watc
 from tests.standins.gpus import install_gpus, set_gpus, uuid
 from tests.standins.registry import Registry
 from tests.standins.tiny_model import write_tiny_model
-from tests.tools_available import require_tool
 
 pytestmark = pytest.mark.hosts
 
@@ -104,7 +102,7 @@ def made() -> Iterator[ContainerWorld]:
         world = stack.enter_context(new_world(ContainerWorld))
         world.registry = Registry()
         stack.callback(world.registry.close)
-        world.image = world.registry.add("llama.cpp", _files(), CONFIG)
+        world.image = world.registry.add("llama.cpp", engine_image.files(), engine_image.CONFIG)
         stack.enter_context(dockerd.dockerd(world.folder, "--iptables=false", gpus=True))
         install_real_engine(world)
         client = world.tools / "docker"
@@ -124,22 +122,6 @@ def contained(made: ContainerWorld) -> ContainerWorld:
     made.up()
     made.events.clear()
     return made
-
-
-CONFIG = {
-    "Entrypoint": ["/app/llama-server"],
-    "Env": ["LLAMA_ARG_HOST=0.0.0.0", "PATH=/usr/bin"],
-    "Healthcheck": {"Test": ["CMD", "curl", "-f", "http://localhost:8080/health"]},
-}
-"""As in the engine's official images (llama.cpp, .devops/cuda.Dockerfile, read 2026-10)."""
-
-
-def _files() -> dict[str, Path]:
-    """The engine and what it is linked to."""
-    program = require_tool("llama-server")
-    linked = subprocess.run(("ldd", program), check=True, capture_output=True, text=True).stdout
-    libraries = re.findall(r"(/\S+) \(", linked)
-    return {"/app/llama-server": Path(program), **{path: Path(path) for path in libraries}}
 
 
 def test_an_engine_serves_from_a_container_that_may_do_little(contained: ContainerWorld) -> None:
@@ -418,7 +400,8 @@ def mirror(made: ContainerWorld) -> Iterator[Registry]:
 
 def from_mirror(world: ContainerWorld, mirror: Registry, version: str) -> str:
     """The stack wants an image that only the mirror has; its digest."""
-    digest = mirror.add("llama.cpp", _files(), {**CONFIG, "Labels": {"version": version}}).partition("@")[2]
+    config = {**engine_image.CONFIG, "Labels": {"version": version}}
+    digest = mirror.add("llama.cpp", engine_image.files(), config).partition("@")[2]
     world.settings["container"] = {"runtime": "docker", "image": f"{MIRRORED}:server@{digest}"}
     login = {"username": "robot", "password": {"secret": "registry"}}
     world.settings["site"] = {"registries": {"images.example": {"mirror": f"{mirror.address}/copies", **login}}}

@@ -1,5 +1,5 @@
-"""The shipped stack `edge-llama-box` with the real Pulumi CLI and the real engine: from a machine with only sshd to an
-endpoint, nothing to do, a reboot, and away."""
+"""The shipped stack `edge-llama-box` with the real Pulumi CLI and the real engine, as a program and in a container:
+from a machine with only sshd to an endpoint, nothing to do, a reboot, and away."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -17,9 +18,12 @@ import pytest
 
 from enginehouse.connectors.ssh import SshConnector
 from enginehouse.connectors.ssh.settings import CONFIG_VARIABLE
+from enginehouse.planner.parts import Runtime
+from tests import engine_image
 from tests.engine.project import POISON, REPOSITORY, Project, wait_for
 from tests.hosts.lab import Lab, Machine
 from tests.hosts.world import Dialled
+from tests.standins.registry import Registry
 from tests.tools_available import cache, require_tool
 
 pytestmark = pytest.mark.hosts
@@ -58,10 +62,10 @@ class EdgeProject(Project):
         return response.status, answer["choices"][0]["message"]["content"] if response.status == 200 else str(answer)
 
 
-@pytest.fixture
-def project(lab: Lab, tmp_path: Path) -> Iterator[EdgeProject]:
+@pytest.fixture(params=[Runtime.SUPERVISOR, Runtime.DOCKER])
+def project(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[EdgeProject]:
     """On a machine of its own, which nobody has touched."""
-    with lab.machine("edge", 2) as bare:
+    with lab.machine("edge", 8) as bare, contextlib.ExitStack() as stack:
         blank = Project.create(tmp_path / "project", Path(require_tool("pulumi")))
         project = EdgeProject(folder=blank.folder, pulumi=blank.pulumi, bare=bare, deadline_s=INSTALLING_S)
         shutil.copy(
@@ -69,18 +73,36 @@ def project(lab: Lab, tmp_path: Path) -> Iterator[EdgeProject]:
             project.root / "plugins" / "enginehouse",
         )
         (project.root / "models").symlink_to(cache() / "models")
-        release = project.root / "engines" / "llama-b11434.tar.gz"
-        release.parent.mkdir()
-        with tarfile.open(release, "w:gz", compresslevel=1) as archive:
-            archive.add(Path(require_tool("llama-server")).resolve(), "llama-b11434/llama-server")
-        sha256 = hashlib.sha256(release.read_bytes()).hexdigest()
         text = (REPOSITORY / "stacks" / "edge-llama-box.yaml").read_text()
         assert BINARY in text
-        binary = f'    binary: {{source: "upload://../engines/{release.name}", sha256: "{sha256}"}}\n'
-        text = text.replace(BINARY, binary).replace("192.0.2.10", bare.address).replace("threads: 2", "threads: 1")
+        contained = request.param is Runtime.DOCKER
+        engine = stack.enter_context(_in_a_container(bare)) if contained else _as_a_program(project)
+        text = text.replace(BINARY, engine).replace("192.0.2.10", bare.address).replace("threads: 2", "threads: 1")
         project.stack_file.write_text(text)
         yield project
         project.stop()
+
+
+def _as_a_program(project: EdgeProject) -> str:
+    """What the stack file says of a release of the engine that it uploads."""
+    release = project.root / "engines" / "llama-b11434.tar.gz"
+    release.parent.mkdir()
+    with tarfile.open(release, "w:gz", compresslevel=1) as archive:
+        archive.add(Path(require_tool("llama-server")).resolve(), "llama-b11434/llama-server")
+    sha256 = hashlib.sha256(release.read_bytes()).hexdigest()
+    return f'    binary: {{source: "upload://../engines/{release.name}", sha256: "{sha256}"}}\n'
+
+
+@contextlib.contextmanager
+def _in_a_container(bare: Machine) -> Iterator[str]:
+    """The same of an image. Its registry has no TLS, which somebody has told the Docker that is not there yet."""
+    registry = Registry(host=f"{bare.lab.network}.1")
+    with contextlib.closing(registry):
+        image = registry.add("llama.cpp", engine_image.files(), engine_image.CONFIG)
+        bare.run("mkdir /etc/docker")
+        trust = {"insecure-registries": [registry.address], "storage-driver": "vfs"}
+        bare.put("/etc/docker/daemon.json", json.dumps(trust).encode(), 0o644)
+        yield f"    runtime: docker\n    image: {image}\n"
 
 
 def answer_of(project: EdgeProject) -> tuple[int, str] | None:
@@ -94,7 +116,9 @@ def test_from_sshd_alone_to_an_endpoint_and_away(project: EdgeProject) -> None:
     """The preview names what comes, `up` proves it, the next one has nothing to do, a reboot needs nobody."""
     bare = project.bare
     previewed = project.preview()
-    assert "installing curl, haproxy, socat, supervisor from the distribution's packages" in previewed
+    assert re.search(
+        "installing curl, (docker.io, )?haproxy, socat, supervisor from the distribution's pack", previewed
+    )
     assert "fails" not in previewed
 
     project.up()

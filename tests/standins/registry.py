@@ -23,24 +23,25 @@ _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
 class Registry:
-    """Listens on loopback, which Docker trusts without TLS. `pulled` are the digests of manifests that were fetched.
+    """Listens on loopback, which Docker trusts without TLS, or where it is told to.
 
-    `login` is a name, a colon and a password without which nothing is given away; `on_pull` is called for each manifest
-    while whoever wants it waits; `asked` has every path that was asked for with the right login.
+    `pulled` are the digests of manifests that were fetched. `login` is a name, a colon and a password without which
+    nothing is given away; `on_pull` is called for each manifest while whoever wants it waits; `asked` has every path
+    that was asked for with the right login.
     """
 
-    def __init__(self, login: str = "") -> None:
+    def __init__(self, login: str = "", *, host: str = "127.0.0.1") -> None:
         self.pulled: list[str] = []
         self.asked: list[str] = []
         self.on_pull: Callable[[], None] = lambda: None
         self._wanted = f"Basic {base64.b64encode(login.encode()).decode()}" if login else ""
         self._blobs: dict[str, tuple[str, bytes]] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer((host, 0), self._handler())
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self._server.server_port}"
+        return f"{self._server.server_address[0]}:{self._server.server_port}"
 
     def close(self) -> None:
         self._server.shutdown()
