@@ -21,6 +21,7 @@ import pytest
 from enginehouse.catalog.flags import Flag, FlagList, Value, flag_list, history
 from enginehouse.catalog.values import wrong_value
 from enginehouse.engines import engines
+from enginehouse.engines.base import LISTENS_ON
 from enginehouse.engines.llama_cpp import RULES
 from tests.tools_available import require_tool
 from tests.unit.engines.cases import argv, cases, deployment, read
@@ -100,7 +101,10 @@ def test_golden_command_lines_are_taken(program: str, flags: FlagList) -> None:
     """Those of the installed version."""
     deployments = {case.stem: found for case in cases(LLAMA.name) if (found := read(case)).version == flags.version}
     calls = [argv(LLAMA.args(found, NO_MODEL)) for found in deployments.values()]
-    outputs = [run([program, *(word.replace("@{port}", "0") for word in words)]) for words in calls]
+    outputs = [
+        run([program, *(word.replace("@{port}", "0").replace(LISTENS_ON, "127.0.0.1") for word in words)])
+        for words in calls
+    ]
     assert deployments
     assert [name for name, out in zip(deployments, outputs, strict=True) if is_refusal(out)] == []
 
