@@ -136,7 +136,7 @@ def test_an_engine_of_the_other_host_that_died_gets_requests_again_when_it_is_re
         running.wait_until(lambda: len(running.usable()) == 2)
         wait_for_answers(count, 8)
     assert {status for status, _ in count.failed} <= {200, 502}
-    assert len(count.failed) <= 2
+    assert len(count.failed) <= 4  # at most the one that each client had there, or was just sending there
 
 
 def test_a_host_that_does_not_answer_fails_only_its_own_parts(running: TwoHosts) -> None:

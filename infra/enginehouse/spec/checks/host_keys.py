@@ -64,7 +64,7 @@ def _host(host: Host, mode: KeyPath, *, pinned: bool) -> Iterator[Problem]:
         )
     one = isinstance(host.ssh.host_key, str)
     for index, key in enumerate(host.ssh.host_keys):
-        if key:  # none where the shape was wrong
+        if key is not None:  # as where the shape was wrong
             yield from _key(path if one else (*path, index), key)
 
 
