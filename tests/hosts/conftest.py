@@ -1,4 +1,4 @@
-"""One lab for the session, the images of its machines, and two machines that tests share."""
+"""One lab for the session, the images of its machines, and machines that tests share."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def lab() -> Iterator[Lab]:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bare_machine(lab: Lab) -> Iterator[Machine]:
-    """One with sshd and nothing that we need. What comes after `test_packages` finds it with packages."""
+    """One with sshd and nothing that we need, for the tests of one file."""
     with lab.machine("bare", 1) as machine:
         yield machine
 
