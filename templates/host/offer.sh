@@ -25,6 +25,7 @@ if [ "$path" != "/$token" ]; then
     printf 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n'
     exit
 fi
+case $from in '' | *[!0-9]*) status='200 OK' from=0 ;; esac # arithmetic of some shells would run what is there
 printf 'HTTP/1.1 %s\r\nConnection: close\r\n' "$status"
 printf 'Content-Length: %s\r\nContent-Range: bytes %s-%s/%s\r\n\r\n' $((size - from)) "$from" $((size - 1)) "$size"
 exec tail -c "+$((from + 1))" "$file"

@@ -247,6 +247,17 @@ def test_what_is_offered_needs_its_token(offered: tuple[subprocess.Popen[str], s
     assert curl(f"{url}/wrong", by=1)[0] == 22
 
 
+def test_what_is_asked_for_is_a_number_or_the_whole_file(
+    offered: tuple[subprocess.Popen[str], str], tmp_path: Path
+) -> None:
+    """Who knows the token may be a machine that somebody broke into: some shells run what stands in brackets there."""
+    _, url = offered
+    made = tmp_path / "made"
+    header = f"-HRange: bytes=size[$(touch {made})]-"
+    assert curl(f"{url}/t0ken", by=1, header=header) == (0, DATA)
+    assert not made.exists()
+
+
 def test_nothing_is_offered_any_more_when_the_run_is_gone(offered: tuple[subprocess.Popen[str], str]) -> None:
     """A process that dies closes the script's stdin, without the line that says goodbye."""
     process, url = offered
