@@ -19,6 +19,8 @@ CHANGES = "set -eu\n"
 """How every changing script starts, after its guard."""
 SESSIONS = "kill -9 $(grep -lsa '^sshd: .*@notty' /proc/[0-9]*/cmdline | cut -d / -f 3) 2>/dev/null || :"
 FEW = "MaxStartups 1:100:1\n"
+RESTART_SSHD = "systemctl restart ssh"
+"""Its sessions stay, and it listens when this ends; a reload closes its port and opens it some time later."""
 
 
 def freeze(world: FaultyHostWorld) -> None:
@@ -79,8 +81,8 @@ def crowd(world: FaultyHostWorld) -> None:
     """sshd lets one at a time log in, somebody is at it, and our connection broke."""
     bare = world.bare
     bare.put("/etc/ssh/sshd_config.d/few.conf", FEW.encode(), 0o644)
-    bare.run("systemctl reload ssh")
-    world.damage.callback(bare.run, "rm -f /etc/ssh/sshd_config.d/few.conf; systemctl reload ssh")
+    bare.run(RESTART_SSHD)
+    world.damage.callback(bare.run, f"rm -f /etc/ssh/sshd_config.d/few.conf; {RESTART_SSHD}")
     somebody = world.damage.enter_context(socket.create_connection((bare.address, 22)))
     somebody.settimeout(20)
     assert somebody.recv(4) == b"SSH-"

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from socket import create_connection
 
 from enginehouse.planner.parts import HostKeys, Ssh
 from tests.dockerd import docker, dockerd, require_docker, socket
@@ -94,9 +95,15 @@ class Machine:
     def wait(self) -> None:
         """Until it has booted, or sshd is back."""
         until = time.monotonic() + START_S
-        while not self.holds("systemctl is-active -q ssh.service"):
+        while not (self.holds("systemctl is-active -q ssh.service") and self._greets()):
             assert time.monotonic() < until, self.lab.docker("logs", self.name).stdout.decode()
             time.sleep(0.1)
+
+    def _greets(self) -> bool:
+        """Whether sshd says who it is; systemd may still take one that was killed for alive."""
+        with contextlib.suppress(OSError), create_connection((self.address, 22), timeout=5) as sshd:
+            return sshd.recv(4) == b"SSH-"
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
