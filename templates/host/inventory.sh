@@ -37,11 +37,24 @@ memory() {
     grep -E '^Mem(Total|Available):' /proc/meminfo
 }
 
-disk_of() { # FOLDER that may not exist yet
-    folder=$1
+disk_of() { # KEY FOLDER that may not exist yet
+    folder=$2
     while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
-    key disk
+    key "$1"
     df -Pk "$folder"
+}
+
+images_disk() { # where Docker keeps images, which containerd may do for it
+    command -v docker >/dev/null 2>&1 || return 0
+    where=$(bounded TERM 10 docker info --format '{{ "{{.DockerRootDir}} {{.DriverStatus}}" }}' 2>/dev/null </dev/null)
+    case $where in
+        *io.containerd.snapshotter*) images=/var/lib/containerd ;;
+        /*) images=${where%% *} ;;
+        *) return 0 ;;
+    esac
+    key images
+    printf %s "$images"
+    disk_of images_disk "$images"
 }
 
 init() {
@@ -69,6 +82,17 @@ runtimes() {
     command -v docker >/dev/null 2>&1 || return 0
     key docker_server
     within 10 docker version
+}
+
+manifests() { # IMAGE...: what Docker's client reads of those that are not there, in their registries
+    command -v docker >/dev/null 2>&1 || return 0
+    key manifests
+    within 20 sh -c '
+        for image; do
+            docker image ls --all --digests --format "{{ "{{.Digest}}" }}" | grep -qx "${image##*@}" ||
+                docker manifest inspect --verbose "$image" 2>/dev/null || :
+        done
+    ' sh "$@"
 }
 
 all_ports() { # each that is listened on, as the kernel lists it, then whose it is as far as we may know

@@ -7,19 +7,25 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from enginehouse.converge import as_inputs, foresee
+from enginehouse.converge.preflight import preflight
 from enginehouse.errors import ConvergeFailed
+from enginehouse.inventory.checks import Check
+from enginehouse.planner.needs import needs_of
 from enginehouse.render.symbols import Secret
 from tests import dockerd, engine_image
+from tests.certificates import issue
 from tests.converge.conftest import new_world
 from tests.converge.harness import World, install_real_engine
 from tests.converge.load import load, wait_for_answers
@@ -122,6 +128,17 @@ def contained(made: ContainerWorld) -> ContainerWorld:
     made.up()
     made.events.clear()
     return made
+
+
+def test_an_image_that_does_not_fit_is_told_before_anything_is_begun(made: ContainerWorld, tmp_path: Path) -> None:
+    """By what its registry says of it. The twin is one that fits; one that is there needs no room."""
+    with closing(Registry(tls=_tls(tmp_path / "pair.pem"))) as registry:
+        there = registry.add("there", {"there": Path(__file__)}, {})
+        made.docker("pull", "--quiet", there)
+        promised = [registry.promise("llama.cpp", size) for size in (1 << 60, 1 << 20)]
+        room = [_room_for(made, image) for image in (*promised, there)]
+        made.docker("rmi", there)
+    assert [(check.ok, "for images" in check.needed) for check in room] == [(False, True), (True, True), (True, False)]
 
 
 def test_an_engine_serves_from_a_container_that_may_do_little(contained: ContainerWorld) -> None:
@@ -499,3 +516,18 @@ def test_another_mirror_and_another_password_restart_nothing(contained: Containe
     remove_container(contained)
     contained.wait_until(lambda: _is_another(contained, before), within_s=60)
     contained.wait_until(lambda: contained.ask(max_tokens=4)[0] == 200, within_s=60)
+
+
+def _tls(file: Path) -> ssl.SSLContext:
+    """As a server on loopback, where Docker takes any certificate."""
+    pair = issue(None, "127.0.0.1")
+    file.write_text(pair.pem + pair.key_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
+
+
+def _room_for(world: ContainerWorld, image: str) -> Check:
+    needs = replace(needs_of(world.plan(), "box"), images=(image,))
+    found = preflight(world.plan().hosts[0], world.context(), needs)
+    return next(check for check in found if check.what == "disk")

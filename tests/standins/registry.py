@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import json
+import ssl
 import tarfile
 import threading
 from collections.abc import Callable, Mapping
@@ -27,16 +28,18 @@ class Registry:
 
     `pulled` are the digests of manifests that were fetched. `login` is a name, a colon and a password without which
     nothing is given away; `on_pull` is called for each manifest while whoever wants it waits; `asked` has every path
-    that was asked for with the right login.
+    that was asked for with the right login. With `tls` it speaks https.
     """
 
-    def __init__(self, login: str = "", *, host: str = "127.0.0.1") -> None:
+    def __init__(self, login: str = "", *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
         self.pulled: list[str] = []
         self.asked: list[str] = []
         self.on_pull: Callable[[], None] = lambda: None
         self._wanted = f"Basic {base64.b64encode(login.encode()).decode()}" if login else ""
         self._blobs: dict[str, tuple[str, bytes]] = {}
         self._server = ThreadingHTTPServer((host, 0), self._handler())
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
@@ -50,13 +53,20 @@ class Registry:
     def add(self, name: str, files: Mapping[str, Path], config: Mapping[str, object]) -> str:
         """An image of one layer with these files, by their path inside; how it is named with its digest."""
         layer = _layer(files)
-        rootfs = {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]}
+        return self._image(name, self._blob(_LAYER, gzip.compress(layer, 1)), hashlib.sha256(layer).hexdigest(), config)
+
+    def promise(self, name: str, size: int) -> str:
+        """An image of one layer of so many bytes, which nobody can fetch."""
+        return self._image(name, {"mediaType": _LAYER, "size": size, "digest": f"sha256:{'12' * 32}"}, "34" * 32, {})
+
+    def _image(self, name: str, layer: Mapping[str, object], unpacked: str, config: Mapping[str, object]) -> str:
+        rootfs = {"type": "layers", "diff_ids": [f"sha256:{unpacked}"]}
         image = {"architecture": "amd64", "os": "linux", "config": config, "rootfs": rootfs}
         manifest = {
             "schemaVersion": 2,
             "mediaType": _MANIFEST,
             "config": self._blob(_CONFIG, json.dumps(image).encode()),
-            "layers": [self._blob(_LAYER, gzip.compress(layer, 1))],
+            "layers": [layer],
         }
         digest = self._blob(_MANIFEST, json.dumps(manifest).encode())["digest"]
         return f"{self.address}/{name}@{digest}"

@@ -45,7 +45,7 @@ def ready(part: Part, context: Context, facts: Facts) -> Iterator[None]:
 def preflight(part: HostPart, context: Context, needs: Needs) -> tuple[Check, ...]:
     """Every check, those that passed included; one round trip. Changes nothing."""
     files = [word for path in needs.weights for word in (on_machine(path), f"{on_machine(path)}.part")]
-    found = take(part, context, files)
+    found = take(part, context, files, needs.images)
     weights: dict[str, Weight] = {}
     missing: list[Check] = []
     for path, source in needs.weights.items():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from enginehouse.catalog.gpus import GPUS, model_of
 from enginehouse.inventory.claims import Kind, of_others
-from enginehouse.inventory.model import Gpu, Graphics, Inventory
+from enginehouse.inventory.model import Disk, Gpu, Graphics, Inventory
 from enginehouse.planner.hardware import Gpus
 from enginehouse.planner.needs import Needs
 from enginehouse.planner.parts import HostPart
@@ -55,8 +55,7 @@ def checks(host: HostPart, needs: Needs, found: Inventory, weights: Mapping[str,
         yield from (_gpu(host.stack, gpu, found) for gpu in _used(host.gpus, needs, found.graphics))
     if found.memory and not _has_other_memory(found.graphics):
         yield _memory(found.memory.total_mib, weights)
-    if found.disk:
-        yield _disk(found.disk.folder, found.disk.free_mib, weights)
+    yield from _disks(found, weights)
     for part, ports in needs.ports.items():
         yield from (_port(host.stack, part, port, found) for port in ports)
 
@@ -136,14 +135,26 @@ def _memory(total_mib: int, weights: Mapping[str, Weight]) -> Check:
     )
 
 
-def _disk(folder: str, free_mib: int, weights: Mapping[str, Weight]) -> Check:
-    missing_mib = sum(weight.missing_mib for weight in weights.values())
+def _disks(found: Inventory, weights: Mapping[str, Weight]) -> Iterator[Check]:
+    """One for everything, or one of their own for images. Unpacked they take more than they have as they travel."""
+    disk, store, images_mib = found.disk, found.images_disk, found.missing_images_mib
+    needed_mib = sum(weight.missing_mib for weight in weights.values()) + RELEASES_MIB
+    shared = images_mib if disk and store and store.shares(disk) else 0
+    if disk:
+        remedy = "make room, or set ENGINEHOUSE_STATE there to a folder on a larger disk"
+        told = f", {_gib(shared)} of it for images, packed" if shared else ""
+        yield _disk("disk", disk, needed_mib + shared, told, remedy)
+    if store and images_mib and not shared:
+        yield _disk("images", store, images_mib, ", packed", "make room, or give Docker a larger disk")
+
+
+def _disk(what: str, disk: Disk, needed_mib: int, told: str, remedy: str) -> Check:
     return Check(
-        what="disk",
-        ok=free_mib >= missing_mib + RELEASES_MIB,
-        found=f"{_gib(free_mib)} free for {folder}",
-        needed=_gib(missing_mib + RELEASES_MIB),
-        remedy="make room, or set ENGINEHOUSE_STATE there to a folder on a larger disk",
+        what=what,
+        ok=disk.free_mib >= needed_mib,
+        found=f"{_gib(disk.free_mib)} free for {disk.folder}",
+        needed=f"{'at least ' if told else ''}{_gib(needed_mib)}{told}",
+        remedy=remedy,
     )
 
 

@@ -49,13 +49,17 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """Where the state folder is, or will be."""
+    """What a folder is on, or will be."""
 
     folder: str
     device: str
     mount: str
     size_mib: int
     free_mib: int
+
+    def shares(self, other: Disk) -> bool:
+        """Whether what one takes the other has not. Docker mounts its folder anew; names like `tmpfs` are no device."""
+        return self.device == other.device and (self.device.startswith("/") or self.mount == other.mount)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +192,9 @@ class Inventory:
     cpu: Cpu
     memory: Memory | None
     disk: Disk | None
+    """Of the state folder."""
+    images_disk: Disk | None
+    """Of Docker's images."""
     systemd: Systemd | None
     secure_boot: bool | None
     graphics: Graphics
@@ -198,6 +205,8 @@ class Inventory:
     """The state folder, which may not be there yet."""
     stored: Mapping[str, int]
     """Bytes of those files that were asked about and are there."""
+    missing_images_mib: int
+    """What is to be fetched, at least, of those images that were asked about; their registry may not have told."""
     clock_off_s: int | None
     """How far its clock is ahead of ours; 0 if it may be right, because an answer takes its time."""
 

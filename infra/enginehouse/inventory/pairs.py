@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from enginehouse.inventory import gpus, ports, system
+from enginehouse.inventory import gpus, images, ports, system
 from enginehouse.inventory.answers import Values, values_of
 from enginehouse.inventory.claims import claims
 from enginehouse.inventory.gpus import PATIENCE_S
@@ -27,7 +28,8 @@ PAIRS: Mapping[str, Pair] = {
     "user": Pair(command="login", parse=system.user),
     "cpu": Pair(command="cpu", parse=system.cpu),
     "memory": Pair(command="memory", parse=system.memory),
-    "disk": Pair(command='disk_of "$state"', parse=system.disk),
+    "disk": Pair(command='disk_of disk "$state"', parse=system.disk),
+    "images_disk": Pair(command="images_disk", parse=system.images_disk),
     "systemd": Pair(command="init", parse=system.systemd),
     "secure_boot": Pair(command="secure_boot", parse=system.secure_boot),
     "graphics": Pair(command='pci; nvidia_module; gpus_and_users "$patience"', parse=gpus.graphics),
@@ -38,10 +40,10 @@ PAIRS: Mapping[str, Pair] = {
 """By the field of `Inventory` that they are for."""
 
 
-def question(files: Sequence[str] = (), patience_s: int = PATIENCE_S) -> str:
-    """The script; it also tells the sizes of `files` (shell words). It writes nothing and needs no stdin."""
-    sizes = f"sizes {' '.join(files)}"
-    lines = (f"patience={patience_s}", "find_state", "clock", *(pair.command for pair in PAIRS.values()), sizes)
+def question(files: Sequence[str] = (), images: Sequence[str] = (), patience_s: int = PATIENCE_S) -> str:
+    """The script; it also tells the sizes of `files` (shell words) and `images`. It writes nothing, needs no stdin."""
+    asked = (f"sizes {' '.join(files)}", *([f"manifests {shlex.join(images)}"] if images else []))
+    lines = (f"patience={patience_s}", "find_state", "clock", *(pair.command for pair in PAIRS.values()), *asked)
     libraries = tuple(render(f"host/{name}.sh") for name in ("probe", "gpus", "inventory"))
     # Not every `base64` has `-w`.
     return "\n".join(
@@ -57,4 +59,10 @@ def read(text: str, *, asked_at: float, answered_at: float) -> Inventory:
     values = values_of(text)
     found = {name: pair.parse(values) for name, pair in PAIRS.items()}
     off_s = system.off_by(values, asked_at, answered_at)
-    return Inventory(**found, state=values["state"], stored=system.stored(values), clock_off_s=off_s)
+    return Inventory(
+        **found,
+        state=values["state"],
+        stored=system.stored(values),
+        missing_images_mib=images.missing_mib(values, found["system"].architecture),
+        clock_off_s=off_s,
+    )

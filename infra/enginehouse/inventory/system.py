@@ -61,13 +61,21 @@ def memory(values: Values) -> Memory | None:
 
 
 def disk(values: Values) -> Disk | None:
+    return _disk(values["state"], values.get("disk", ""))
+
+
+def images_disk(values: Values) -> Disk | None:
+    return _disk(values.get("images", ""), values.get("images_disk", ""))
+
+
+def _disk(folder: str, answer: str) -> Disk | None:
     """From POSIX' `df -Pk`, whose last line is about the folder; a mount point may hold blanks."""
-    line = values.get("disk", "").strip().rpartition("\n")[2]
+    line = answer.strip().rpartition("\n")[2]
     cells = line.split(maxsplit=_DF_COLUMNS - 1)
     if len(cells) < _DF_COLUMNS or not (cells[1].isdigit() and cells[3].isdigit()):
         return None
     device, size, _, free, _, mount = cells
-    return Disk(folder=values["state"], device=device, mount=mount, size_mib=int(size) >> 10, free_mib=int(free) >> 10)
+    return Disk(folder=folder, device=device, mount=mount, size_mib=int(size) >> 10, free_mib=int(free) >> 10)
 
 
 def systemd(values: Values) -> Systemd | None:

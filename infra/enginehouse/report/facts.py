@@ -61,7 +61,7 @@ def _facts(facts: Inventory) -> Iterator[Line]:
     yield _row("cpu", _cpu(facts))
     if facts.memory:
         yield _row("memory", f"{_gib(facts.memory.total_mib)}, {_gib(facts.memory.available_mib)} available")
-    if disk := facts.disk:
+    for disk in filter(None, (facts.disk, facts.images_disk)):
         free = f"{_gib(disk.free_mib)} free of {_gib(disk.size_mib)}"
         yield _row("disk", f"{free} for {disk.folder} ({disk.device} on {disk.mount})")
     for gpu in facts.graphics.gpus:

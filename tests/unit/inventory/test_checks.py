@@ -69,6 +69,26 @@ def test_what_is_there_already_needs_no_room() -> None:
     assert asked({"@{state}/w": Weight(size_mib=2048, missing_mib=0)}, disk=small)["disk"].ok
 
 
+IMAGES = {"images": "/var/lib/docker", "manifests": f"{captured('images/two-platforms.json')}exit 0\n"}
+
+
+def test_images_need_room_beside_weights_on_the_same_disk() -> None:
+    """2048 MiB of weights, 64 for releases and 95 of images; the twin has one less."""
+    for free_kib, ok in ((2207 << 10, True), (2206 << 10, False)):
+        disk = f"F B U A C M\n/dev/vda 9000000 1 {free_kib} 1% /\n"
+        found = asked(**IMAGES, disk=disk, images_disk=disk)
+        assert found["disk"].ok == ok
+        assert found["disk"].needed.endswith("GiB, 0.1 GiB of it for images, packed")
+        assert "images" not in found
+
+
+def test_images_need_room_on_a_disk_of_their_own() -> None:
+    for free_kib, ok in ((95 << 10, True), (94 << 10, False)):
+        found = asked(**IMAGES, images_disk=f"F B U A C M\n/dev/vdb 9000000 1 {free_kib} 1% /var/lib/docker\n")
+        assert (found["images"].ok, found["images"].needed) == (ok, "at least 0.1 GiB, packed")
+        assert found["disk"].ok
+
+
 def test_a_port_of_the_stacks_own_program_is_no_clash() -> None:
     """One of another stack is, and names it."""
     mine, other = (f"7\t42\thaproxy\t/\t{stack}/gateway-box/gateway\n" for stack in ("demo", "shop"))
