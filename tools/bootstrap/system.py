@@ -11,6 +11,8 @@ from bootstrap.errors import BootstrapError
 from bootstrap.progress import Progress
 
 APT = {"DEBIAN_FRONTEND": "noninteractive"}
+PATIENT = ("-o", "DPkg::Lock::Timeout=600")
+"""Somebody else may be at it: a fresh machine upgrades itself first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,4 +48,4 @@ def require(needs: Iterable[Need], *, why: str, log: Path, progress: Progress) -
         raise BootstrapError(f"{why} needs {', '.join(missing)}", hint=f"install them: sudo {command}")
     progress.note(f"installing {', '.join(missing)} ({why} needs them)")
     run(("apt-get", "update", "-q"), env=APT, log=log)
-    run(("apt-get", "install", "-y", "-q", "--no-install-recommends", *missing), env=APT, log=log)
+    run(("apt-get", "install", "-y", "-q", *PATIENT, "--no-install-recommends", *missing), env=APT, log=log)
