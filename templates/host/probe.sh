@@ -3,12 +3,18 @@
 # A new process costs more than what most of them do here, so the shell itself does what it can.
 LC_ALL=C
 export LC_ALL
-tab=$(printf '\t')
+tab='	'
 newline='
 '
+# What several questions need is found once: our processes, who listens, our sockets, who we are, our units' mark.
+pids= sockets= ours= uid= unit_mark=
 
 key() { # NAME: what is written from now on is its value
     printf '\0%s\t' "$1"
+}
+
+answer() { # NUMBER: what is written from now on answers the question of that number
+    printf '\0\t%s' "$1"
 }
 
 yes() { # NAME
@@ -19,13 +25,18 @@ yes() { # NAME
 find_state() { # sets `state`
     if [ -n "${ENGINEHOUSE_STATE:-}" ]; then
         state=${ENGINEHOUSE_STATE%"${ENGINEHOUSE_STATE##*[!/]}"}
-    elif [ "$(id -u)" = 0 ]; then
+    elif is_root; then
         state=/var/lib/enginehouse
     else
         state=${XDG_STATE_HOME:-$HOME/.local/state}/enginehouse
     fi
     key state
     printf '%s' "$state"
+}
+
+is_root() {
+    : "${uid:=$(id -u)}"
+    [ "$uid" = 0 ]
 }
 
 machine() {
@@ -44,25 +55,32 @@ machine() {
 
 system() { # STACK: the system's name, whether its packages can be installed, and its unit for our supervisor
     key os
-    sed -n 's/^PRETTY_NAME="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release 2>/dev/null
-    [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] || return 0
+    [ ! -r /etc/os-release ] || while IFS= read -r line; do
+        case $line in PRETTY_NAME=*) line=${line#*=} line=${line#\"} && echo "${line%\"}" ;; esac
+    done </etc/os-release
+    [ -d /run/systemd/system ] && is_root || return 0
     yes systemd
     ! command -v apt-get >/dev/null || yes apt
-    unit=$(printf %s "$state" | sha256sum)
-    unit=enginehouse-$1-${unit%"${unit#????????}"}.service
+    find_unit_mark
+    unit=enginehouse-$1-$unit_mark.service
     text_of unit "/etc/systemd/system/$unit"
     [ ! -L "/etc/systemd/system/multi-user.target.wants/$unit" ] || yes unit_enabled
 }
 
 altered_units() { # STACK PART: what was changed of the units of its engines while they run: side, file
-    unit=$(printf %s "$state" | sha256sum)
-    unit=${unit%"${unit#????????}"}.service.d
+    find_unit_mark
     key altered
     for side in a b; do
-        for file in "/run/systemd/transient/enginehouse-$1_$2_$side-$unit"/*.conf; do
+        for file in "/run/systemd/transient/enginehouse-$1_$2_$side-$unit_mark.service.d"/*.conf; do
             [ ! -e "$file" ] || echo "$side ${file##*/}"
         done
     done
+}
+
+find_unit_mark() { # sets `unit_mark`, which stands for the state folder
+    [ -z "$unit_mark" ] || return 0
+    unit_mark=$(printf %s "$state" | sha256sum)
+    unit_mark=${unit_mark%"${unit_mark#????????}"}
 }
 
 drained_in() { # FOLDER of a stack: the order of each of its parts that has one
@@ -120,42 +138,39 @@ text_of() { # KEY FILE
 files_below() { # FOLDER...: digest, and mode, of every file except logs, old manifests and what changes while running
     key files
     find "$@" -type d \( -name log -o -name run -o -name history \) ! -path "$1" -prune -o \
-        -type f -exec sha256sum {} + -exec stat -c 'mode %a %n' {} + 2>/dev/null
+        -type f -printf 'mode %m %p\n' -exec sha256sum {} + 2>/dev/null
 }
 
-processes() { # STACK: pid, parent, seconds since start, program mark, release; sets `pids`
-    read -r uptime _ </proc/uptime
-    pids= table=$(marked "$1")
-    key processes
-    set -f
-    IFS=$newline
-    for line in $table; do
-        pid=${line%%"$tab"*}
-        { read -r stat <"/proc/$pid/stat"; } 2>/dev/null || continue
-        pids="$pids $pid"
-        # The command's name, which may hold blanks and brackets, ends at the last bracket.
-        IFS=' '
-        set -- ${stat##*) }
-        # Start times count in hundredths on every machine that Linux runs engines on (USER_HZ).
-        printf '%s\n' "$pid$tab$2$tab$((${uptime%.*} - ${20} / 100))$tab${line#*"$tab"}"
-    done
-    unset IFS
-    set +f
-}
-
-marked() { # STACK: pid, program mark, release of its processes in this state folder
-    grep -EHszoa '^ENGINEHOUSE_(PROGRAM|RELEASE|STATE)=.*' /proc/[0-9]*/environ | tr '\0' '\n' |
+processes() { # STACK: pid, parent, seconds since start, program mark, release of its processes here; adds to `pids`
+    table=$(grep -EHszoa '^ENGINEHOUSE_(PROGRAM|RELEASE|STATE)=.*' /proc/[0-9]*/environ | tr '\0' '\n' |
         state=$state awk -v stack="$1/" '
             { colon = index($0, ":"); equals = index($0, "=")
               split($0, path, "/"); pid = path[3]
               value[pid, substr($0, colon + 13, equals - colon - 13)] = substr($0, equals + 1); pids[pid] }
-            END { for (pid in pids)
-                if (value[pid, "STATE"] == ENVIRON["state"] && index(value[pid, "PROGRAM"], stack) == 1)
-                    print pid "\t" value[pid, "PROGRAM"] "\t" value[pid, "RELEASE"] }'
+            END {
+                getline uptime <"/proc/uptime"
+                for (pid in pids) {
+                    if (value[pid, "STATE"] != ENVIRON["state"] || index(value[pid, "PROGRAM"], stack) != 1) continue
+                    file = "/proc/" pid "/stat"
+                    if ((getline stat <file) < 1) continue
+                    close(file)
+                    # The name of the command, which may hold blanks and brackets, ends at the last bracket.
+                    sub(/.*\) /, "", stat); split(stat, field, " ")
+                    # Start times count in hundredths on every machine that Linux runs engines on (USER_HZ).
+                    age = int(uptime) - int(field[20] / 100)
+                    print pid "\t" field[2] "\t" age "\t" value[pid, "PROGRAM"] "\t" value[pid, "RELEASE"]
+                } }')
+    key processes
+    [ -z "$table" ] || printf '%s\n' "$table"
+    IFS=$newline
+    set -f
+    for line in $table; do pids="$pids ${line%%"$tab"*}"; done
+    unset IFS
+    set +f
 }
 
 sockets() { # PORT...; sets `sockets`. Comes before `processes`, so that whoever listens here is among them there.
-    sockets=$(awk -v wanted=" $* " '
+    sockets=$newline$(awk -v wanted=" $* " '
         BEGIN { for (i = 0; i < 16; i++) digit[substr("0123456789ABCDEF", i + 1, 1)] = i }
         $4 == "0A" {
             hex = substr($2, length($2) - 3); port = 0
@@ -164,24 +179,22 @@ sockets() { # PORT...; sets `sockets`. Comes before `processes`, so that whoever
         }' /proc/net/tcp /proc/net/tcp6 2>/dev/null)
 }
 
-listeners() { # port, pid, program name of whoever listens there
+listeners() { # PORT...: port, pid, program name of whoever listens there
     key listeners
-    [ -n "$sockets" ] || return 0
-    set --
-    for pid in $pids; do set -- "$@" "/proc/$pid/fd"; done
-    ours=
-    [ $# = 0 ] || ours=$(find "$@" -lname 'socket:*' -printf '%l %h\n' 2>/dev/null)
-    for socket in $sockets; do
-        owner_of "${socket#*/}"
+    for port; do
+        socket=${sockets#*"$newline$port/"} socket=${socket%%"$newline"*}
+        [ -n "$socket" ] || continue
+        owner_of "$socket"
         # One that has ended since listens no more.
-        [ -n "$owner" ] || grep -qs " ${socket#*/} " /proc/net/tcp /proc/net/tcp6 || continue
+        [ -n "$owner" ] || grep -qs " $socket " /proc/net/tcp /proc/net/tcp6 || continue
         name=
         [ -z "$owner" ] || read -r name 2>/dev/null <"/proc/$owner/comm"
-        printf '%s\n' "${socket%/*}$tab$owner$tab$name"
+        printf '%s\n' "$port$tab$owner$tab$name"
     done
 }
 
 owner_of() { # INODE; sets `owner`, our own programs first, because a search through every process is slow
+    [ -n "$ours" ] || find_ours
     case $ours in
         *"socket:[$1] "*)
             owner=${ours#*"socket:[$1] /proc/"}
@@ -191,16 +204,25 @@ owner_of() { # INODE; sets `owner`, our own programs first, because a search thr
     esac
 }
 
-# `at`, if it is set, is where to ask instead of on loopback.
-answers() { # HEALTH_PATH PORT...: address and HTTP status of each, 000 if nothing answers
+find_ours() { # sets `ours`: the sockets of `pids`
+    set --
+    for pid in $pids; do set -- "$@" "/proc/$pid/fd"; done
+    ours=none
+    [ $# = 0 ] || ours=$(find "$@" -lname 'socket:*' -printf '%l %h\n' 2>/dev/null)
+}
+
+# Asked at once, so that engines that hang do not add up; a curl from before 7.66 (2019) can't and ends with 2.
+answers() { # URL...: each with its HTTP status, 000 if nothing answers
     key health
-    path=$1
-    shift
-    for port; do
-        set -- "$@" -o /dev/null "http://${at-127.0.0.1}:$port$path"
+    for url; do
+        set -- "$@" -o /dev/null "$url"
         shift
     done
-    curl -q -s -g -m 3 --noproxy '*' -w '%{url_effective} %{http_code}\n' "$@"
+    ask -Z "$@" || [ $? != 2 ] || ask "$@"
+}
+
+ask() { # WORD... for curl
+    curl -q -s -g -m 3 --noproxy '*' -w '%{url_effective} %{http_code}\n' "$@" 2>/dev/null
 }
 
 gateway_stats() { # FILE with the metrics port
@@ -219,11 +241,12 @@ tree_of() { # FOLDER: what changes when a file below it does, or what a link mea
         sed 's/^\(\([0-9]* \)\{3\}[67]\)\(44\|55\) /\100 /' | sort | sha256sum
 }
 
-# `place`, if it is set, is the folder to look in instead of the PATH.
-tool() { # CACHE NAME VERSION_ARG...: path, stat, version; the program is asked only if the cache does not know exactly this file
-    cache=$1 name=$2
-    shift 2
-    path=$(command -v "${place-}$name" 2>/dev/null) && path=$(readlink -f "$path") || return 0
+# FOLDER is where to look instead of the PATH, with a slash at its end, or empty. The program is asked only if the cache
+# does not know exactly this file.
+tool() { # CACHE FOLDER NAME VERSION_ARG...: path, stat, version
+    cache=$1 name=$3
+    path=$(command -v "$2$3" 2>/dev/null) && path=$(readlink -f "$path") || return 0
+    shift 3
     stat=$(stat_of "$path")
     version=
     [ ! -f "$cache" ] || while IFS=$tab read -r n p s v; do
@@ -237,9 +260,15 @@ tool() { # CACHE NAME VERSION_ARG...: path, stat, version; the program is asked 
 kept_tools() { # CACHE: the lines whose file is still exactly the same
     [ -f "$1" ] || return 0
     key kept_tools
+    cache=$1
+    set --
+    while IFS=$tab read -r name path _; do set -- "$@" "$path"; done <"$cache"
+    now=$newline$(stat -L -c "%n$tab%s %Y %i" "$@" 2>/dev/null)$newline
     while IFS=$tab read -r name path stat version; do
-        [ "$(stat_of "$path")" != "$stat" ] || printf '%s\t%s\t%s\t%s\n' "$name" "$path" "$stat" "$version"
-    done <"$1"
+        case $now in
+            *"$newline$path$tab$stat$newline"*) printf '%s\t%s\t%s\t%s\n' "$name" "$path" "$stat" "$version" ;;
+        esac
+    done <"$cache"
 }
 
 docker_of() { # SOCKET: why that Docker does not answer, if it does not

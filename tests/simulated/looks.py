@@ -6,6 +6,7 @@ import base64
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from tests.simulated.machine import STATE, Machine
 
@@ -126,19 +127,23 @@ def _files_below(machine: Machine, *paths: str) -> Facts:
     yield "files", "".join((*digests, *(f"mode {entry.mode:o} {path}\n" for path, entry in found)))
 
 
-def _sockets(machine: Machine, *ports: str) -> Facts:
-    """Nothing happens in the middle of a look, so that who listens can be told at once."""
+def _answer(machine: Machine, number: str) -> Facts:
+    yield "", number
+
+
+def _listeners(machine: Machine, *ports: str) -> Facts:
     found = [(port, p) for port in ports if (p := machine.listener(int(port)))]
     yield "listeners", "".join(f"{port}\t{p.pid}\t{p.command}\n" for port, p in found)
 
 
-def _answers(machine: Machine, path: str, *ports: str) -> Facts:
-    yield "health", "".join(f"http://127.0.0.1:{port}{path} {_status(machine, port, path):03}\n" for port in ports)
+def _answers(machine: Machine, *urls: str) -> Facts:
+    yield "health", "".join(f"{url} {_status(machine, url):03}\n" for url in urls)
 
 
-def _status(machine: Machine, port: str, path: str) -> int:
-    answer = machine.dial(f"tcp:127.0.0.1:{port}")
-    said = answer(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()) if answer else b""
+def _status(machine: Machine, url: str) -> int:
+    parts = urlsplit(url)
+    answer = machine.dial(f"tcp:{parts.netloc}")
+    said = answer(f"GET {parts.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()) if answer else b""
     return int(said.split(b" ", 2)[1]) if said else 0
 
 
@@ -151,7 +156,7 @@ def _gateway_stats(machine: Machine, file: str) -> Facts:
     yield "stats", said.partition(b"\r\n\r\n")[2].decode()
 
 
-def _tool(machine: Machine, cache: str, name: str, *version_args: str) -> Facts:
+def _tool(machine: Machine, cache: str, folder: str, name: str, *version_args: str) -> Facts:
     version = base64.b64encode(machine.versions[name].encode()).decode()
     yield f"tool.{name}", f"{name}\t/opt/{name}\t1 1 1\t{version}\n"
 
@@ -165,6 +170,7 @@ def _disk(machine: Machine, folder: str) -> Facts:
 
 
 _LOOKS: Mapping[str, Callable[..., Facts]] = {
+    "answer": _answer,
     "find_state": _find_state,
     "machine": _machine,
     "system": lambda machine, stack: iter(()),
@@ -177,8 +183,8 @@ _LOOKS: Mapping[str, Callable[..., Facts]] = {
     "each_of": _each_of,
     "processes": _processes,
     "files_below": _files_below,
-    "sockets": _sockets,
-    "listeners": lambda machine: iter(()),
+    "sockets": lambda machine, *ports: iter(()),
+    "listeners": _listeners,
     "answers": _answers,
     "gateway_stats": _gateway_stats,
     "tool": _tool,

@@ -34,8 +34,8 @@ def is_made(part: GatewayPart) -> bool:
 def probe(part: GatewayPart, places: Places) -> Iterator[str]:
     """Lines of a probe; `places` may hold the script's own variables."""
     if names := _names(part):
-        yield _functions(places, names, quote=False)
-        yield f"key {FAULT}; certificate_fault 2>/dev/null"
+        functions = _functions(places, names, quote=False)
+        yield f"{functions}\nkey {FAULT}; certificate_fault 2>/dev/null"
         yield f"text_of {AUTHORITY} {places.authority}/ca.pem"
         yield f"key {ENDS}; sed -n '1s/.* //p' {places.part}/tls/server.pem 2>/dev/null"
 

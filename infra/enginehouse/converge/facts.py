@@ -15,7 +15,7 @@ from enginehouse.converge.places import CONTAINER, SUPERVISOR, UNIT
 from enginehouse.converge.standing import Order
 from enginehouse.converge.standing import from_json as order_from_json
 from enginehouse.gateway.stats import ServerRow, parse_stats
-from enginehouse.inventory.answers import BadProbe, values_of
+from enginehouse.inventory.answers import BadProbe, Values
 from enginehouse.inventory.claims import Claimed, claims
 
 
@@ -122,7 +122,7 @@ class Facts:
     processes: tuple[Process, ...] = ()
     listeners: Mapping[int, Listener] = field(default_factory=dict)
     health: Mapping[int, int] = field(default_factory=dict)
-    """Port to HTTP status; 0 when nothing answers."""
+    """Port to HTTP status; 0 when nothing answers. Other parts' ports may be among them."""
     servers: tuple[ServerRow, ...] | None = None
     """The gateway's servers; None when no gateway answers."""
     tools: Mapping[str, Tool] = field(default_factory=dict)
@@ -151,9 +151,8 @@ class Facts:
         return tuple(p for p in lost if not (p.starter and self.running(p.starter)))
 
 
-def parse(text: str, stack: str) -> Facts:
-    """The probe's output as facts. Raises `BadProbe` if there is none in it."""
-    values = values_of(text)
+def parse(values: Values, stack: str) -> Facts:
+    """What a machine answered to a part's questions, as facts. Raises `BadProbe` if it is no answer."""
     if "state" not in values:
         raise BadProbe("the probe's answer names no state folder")
     if "memory_mib" not in values:

@@ -12,9 +12,9 @@ from enginehouse.converge.facts import Facts, parse
 from enginehouse.converge.manifest import Manifest
 from enginehouse.converge.owner import Claim, check_owner
 from enginehouse.converge.places import check_state
-from enginehouse.converge.probe import probe, probe_elsewhere
+from enginehouse.converge.probe import Questions, answers, probe, questions, questions_elsewhere
 from enginehouse.errors import CommandFailed, ConnectorError, Frozen, Unreachable, WrongMachine
-from enginehouse.inventory.answers import BadProbe
+from enginehouse.inventory.answers import BadProbe, Values
 from enginehouse.planner.parts import Part, ReplicaPart
 
 PROBE_S = 60.0
@@ -29,8 +29,7 @@ def look(part: Part, connector: Connector, machine_id: str | None = None, claim:
     Raises `WrongMachine` if another machine answers than the caller or the manifest knows, and `Owned` if the stack
     belongs to another state than the caller claims it for; `ConvergeFailed` if its state folder can't be one.
     """
-    result = connector.run(probe(part), deadline_s=PROBE_S).check(f"{connector.host}: looking at {part.name}")
-    facts = parse(result.stdout, part.stack)
+    facts = parse(_answers(connector, questions(part), f"looking at {part.name}"), part.stack)
     check_state(part.host, facts.state)
     if facts.manifest:
         facts = replace(facts, manifest=facts.manifest.reached(part))
@@ -87,11 +86,17 @@ def check_gateway(part: Part, facts: Facts) -> None:
         raise error
 
 
+def _answers(connector: Connector, asked: Questions, what: str) -> Values:
+    """One round trip."""
+    result = connector.run(probe(asked), deadline_s=PROBE_S).check(f"{connector.host}: {what}")
+    return answers(result.stdout, asked)[0]
+
+
 def _elsewhere(part: Part, connector: Connector) -> Facts | str:
     """What another machine knows, or why it can't be asked."""
     try:
-        result = connector.run(probe_elsewhere(part), deadline_s=PROBE_S)
-        facts = parse(result.check(f"{connector.host}: looking at what {part.name} works with").stdout, part.stack)
+        asked = questions_elsewhere(part)
+        facts = parse(_answers(connector, asked, f"looking at what {part.name} works with"), part.stack)
     except (ConnectorError, CommandFailed, BadProbe) as error:
         return str(error)
     if any(manifest.machine != facts.machine for manifest in facts.others.values()):

@@ -1,4 +1,4 @@
-"""The script that reads a part's facts on its machine, in one go.
+"""The script that reads the facts of parts on their machine, in one go.
 
 Pure; the shell functions it calls are in `templates/host/probe.sh`.
 """
@@ -6,7 +6,9 @@ Pure; the shell functions it calls are in `templates/host/probe.sh`.
 from __future__ import annotations
 
 import shlex
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import enginehouse.converge.certificates as certificates
@@ -21,6 +23,7 @@ from enginehouse.converge.places import (
 )
 from enginehouse.converge.weights import program_folder, record_of
 from enginehouse.engines import engines
+from enginehouse.inventory.answers import BadProbe, Values, facts_in
 from enginehouse.inventory.gpus import PATIENCE_S
 from enginehouse.planner.addresses import host_in_url
 from enginehouse.planner.parts import (
@@ -42,33 +45,84 @@ STATE = '"$state"'
 """The state folder in a script that has found it."""
 VERSION_ARGS: Mapping[str, tuple[str, ...]] = {"haproxy": ("-v",), "openssl": ("version",)}
 """How a program is asked for its version, where it is not `--version`."""
+_ALL, _END = "all", "end"
+"""In the place of a question's number: what comes now is for everybody; nothing comes any more."""
 
 
-def probe(part: Part) -> str:
-    """The script for `part`. It writes nothing and needs no stdin."""
-    names = ("probe", "gpus") if isinstance(part, HostPart | ReplicaPart) and part.gpus else ("probe",)
-    return _script(names, (*_common(part), *_KINDS[type(part)](part)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Questions:
+    """What a part wants to know of a machine."""
+
+    lines: tuple[str, ...]
+    """Shell commands that print facts. Those of several parts that are the same are asked once."""
+    ports: tuple[int, ...] = ()
+    """Ports whose listeners are asked for."""
+    health: tuple[str, ...] = ()
+    """URLs that are asked how they are."""
+    functions: tuple[str, ...] = ("probe",)
+    """Files of shell functions that the lines need."""
 
 
-def probe_elsewhere(part: Part) -> str:
-    """The script for another machine that `part` works with: where its gateway is, or some of its replicas are."""
-    return _script(("probe",), _elsewhere(part))
+def questions(part: Part) -> Questions:
+    """What `part` asks its own machine."""
+    return Questions(
+        lines=(*_common(part), *_KINDS[type(part)](part)),
+        ports=_ports(part),
+        health=tuple(_health(part)) if isinstance(part, ReplicaPart) else (),
+        functions=("probe", "gpus") if isinstance(part, HostPart | ReplicaPart) and part.gpus else ("probe",),
+    )
 
 
-def _script(names: Iterable[str], questions: Iterable[str]) -> str:
+def questions_elsewhere(part: Part) -> Questions:
+    """What `part` asks another machine that it works with: where its gateway is, or some of its replicas are."""
+    return Questions(lines=tuple(_elsewhere(part)))
+
+
+def probe(*asked: Questions) -> str:
+    """The script that asks all of them, each question once. It writes nothing and needs no stdin."""
+    functions = dict.fromkeys(name for one in asked for name in one.functions)
+    ports = dict.fromkeys(port for one in asked for port in one.ports)
+    urls = dict.fromkeys(url for one in asked for url in one.health)
     # One encoding around everything: no answer of a program can be taken for another fact.
     lines = (
-        *(render(f"host/{name}.sh") for name in names),
+        *(render(f"host/{name}.sh") for name in functions),
         "facts() {",
         "find_state",
         "machine",
-        *questions,
+        *([f"sockets {' '.join(map(str, ports))}"] if ports else []),
+        *(f"answer {number}\n{line}" for line, number in _numbers(asked).items()),
+        f"answer {_ALL}",
+        *([f"answers {shlex.join(urls)}"] if urls else []),
+        f"answer {_END}",
         "}",
         "printf 'facts\\t'",
         "facts | base64 -w 0",
         "echo",
     )
     return "\n".join(lines) + "\n"
+
+
+def answers(text: str, *asked: Questions) -> tuple[Values, ...]:
+    """What the script of `probe(*asked)` printed, for each of them. Raises `BadProbe` if it did not come to its end."""
+    found: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    number = _ALL
+    for key, value in facts_in(text):
+        if key:
+            found[number][key] = value
+        else:
+            number = value
+    if number != _END:
+        raise BadProbe("the probe's answer breaks off")
+    numbers = _numbers(asked)
+    return tuple(
+        {key: value for line in (_ALL, *(numbers[line] for line in one.lines)) for key, value in found[line].items()}
+        for one in asked
+    )
+
+
+def _numbers(asked: Iterable[Questions]) -> dict[str, str]:
+    """Each line with the number that its answer has."""
+    return {line: str(number) for number, line in enumerate(dict.fromkeys(line for one in asked for line in one.lines))}
 
 
 def history_of(part: Part) -> str:
@@ -115,8 +169,6 @@ def _common(part: Part) -> Iterator[str]:
         former = places.other(part.renamed_from)
         yield f"[ ! -d {former.part} ] || yes former_folder"
         yield f"text_of former {former.manifest}"
-    if ports := _ports(part):
-        yield f"sockets {' '.join(map(str, ports))}"
     yield f"processes {shlex.quote(part.stack)}"
 
 
@@ -128,6 +180,16 @@ def _ports(part: Part) -> tuple[int, ...]:
         case GatewayPart():
             return part.port, part.metrics_port
     return ()
+
+
+def _health(part: ReplicaPart) -> Iterator[str]:
+    """Where its engines are asked whether they are well."""
+    at = host_in_url(part.address) if part.address else "127.0.0.1"
+    yield from (f"http://{at}:{port}{engines()[part.engine].health_path}" for port in _ports(part))
+
+
+def _listeners(part: Part) -> str:
+    return f"listeners {' '.join(map(str, _ports(part)))}"
 
 
 def _host(part: HostPart) -> Iterator[str]:
@@ -150,7 +212,7 @@ def _host(part: HostPart) -> Iterator[str]:
         yield "[ ! -d /run/systemd/system ] || yes booted"
         yield "[ ! -S /run/dbus/system_bus_socket ] || yes bus"
     for name in part.tools:
-        yield f"tool {places.tools} {name} {' '.join(VERSION_ARGS.get(name, ('--version',)))}"
+        yield f"tool {places.tools} '' {name} {' '.join(VERSION_ARGS.get(name, ('--version',)))}"
 
 
 def _weights(part: WeightsPart) -> Iterator[str]:
@@ -169,7 +231,6 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
     engine = engines()[part.engine]
     names = [part.name, *([part.renamed_from] if part.renamed_from else [])]
     programs = [places.program_file(side_program(name, side)) for name in names for side in Side]
-    ports = " ".join(map(str, _ports(part)))
     yield f"text_of drained {places.drained}"
     yield f"drained_in {places.stack_folder}"
     if part.runtime is Runtime.SYSTEMD:
@@ -182,18 +243,14 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
     yield f"claims_in {STATE}"
     if part.gpus:
         yield from ("pci", f"gpus {PATIENCE_S}")
-    yield "listeners"
-    if part.address:
-        yield f"at={shlex.quote(host_in_url(part.address))}"
-    yield f"answers {shlex.quote(engine.health_path)} {ports}"
+    yield _listeners(part)
     if part.elsewhere is None:
         yield from _servers(places.other(part.gateway.part))
     yield f"key weights; stat_of {on_machine(part.weights_path)}"
     yield f"text_of verified {on_machine(record_of(part.weights, part.weights_path))}"
-    if part.binary:
-        yield f"place={on_machine(program_folder(part.binary))}/"
+    folder = f"{on_machine(program_folder(part.binary))}/" if part.binary else "''"
     asked = engine.version_args if part.image is None else ("--version",)
-    yield f"tool {places.tools} {part.program} {shlex.join(asked)}"
+    yield f"tool {places.tools} {folder} {part.program} {shlex.join(asked)}"
     yield f"kept_tools {places.tools}"
 
 
@@ -230,7 +287,7 @@ def _gateway(part: GatewayPart) -> Iterator[str]:
     more = (places.program_file(CERTIFICATES),) if certificates.is_made(part) else ()
     yield f"files_below {' '.join((places.part, places.program_file(part.name), *more))}"
     yield f"claims_in {STATE}"
-    yield "listeners"
+    yield _listeners(part)
     yield f"gateway_stats {metrics_port_file(places)}"
     yield from certificates.probe(part, places)
     yield f"key current; readlink {places.part}/current 2>/dev/null"
@@ -238,7 +295,7 @@ def _gateway(part: GatewayPart) -> Iterator[str]:
     yield f"[ ! -s {saved_servers(places)} ] || yes saved"
     for replica in _replicas(part):
         yield from _of_other(places, replica)
-    yield f"tool {places.tools} {f'{DOCKER} --version' if part.image else 'haproxy -v'}"
+    yield f"tool {places.tools} '' {f'{DOCKER} --version' if part.image else 'haproxy -v'}"
     yield f"kept_tools {places.tools}"
 
 

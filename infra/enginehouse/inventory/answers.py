@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -39,7 +39,15 @@ class Said:
 
 
 def values_of(text: str) -> dict[str, str]:
-    """Each fact of the answer's last line: what a shell's start files print comes before it. Raises `BadProbe`."""
+    """The value of each fact. Raises `BadProbe`."""
+    return dict(facts_in(text))
+
+
+def facts_in(text: str) -> Iterator[tuple[str, str]]:
+    """The facts of the answer's last line, in order: what a shell's start files print comes before it.
+
+    Raises `BadProbe`.
+    """
     line = text.rstrip("\n").rpartition("\n")[2]
     word, _, encoded = line.partition("\t")
     try:
@@ -48,8 +56,7 @@ def values_of(text: str) -> dict[str, str]:
         raise BadProbe(f"the probe's answer {line[:80]!r} is not base64") from err
     if word != "facts":
         raise BadProbe(f"the probe's answer {line[:80]!r} holds no facts")
-    found = (fact.partition("\t") for fact in decoded.split("\0")[1:])
-    return {key: value for key, _, value in found}
+    yield from ((key, value) for key, _, value in (fact.partition("\t") for fact in decoded.split("\0")[1:]))
 
 
 def said(values: Values, key: str) -> Said | None:

@@ -12,7 +12,7 @@ import pytest
 from enginehouse.converge import host
 from enginehouse.converge.facts import Facts, Process, parse
 from enginehouse.converge.manifest import Change, Manifest
-from enginehouse.converge.probe import probe
+from enginehouse.converge.probe import answers, probe, questions
 from enginehouse.converge.wire import DRIFT
 from enginehouse.errors import ConvergeFailed
 from enginehouse.planner.hardware import Gpus
@@ -35,15 +35,16 @@ def seen(tmp_path: Path) -> Facts:
     )
     (tmp_path / "nvidia-smi").chmod(0o755)
     environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": "/nowhere", "ENGINEHOUSE_STATE": str(tmp_path / "state")}
-    done = subprocess.run(["sh", "-c", probe(DECLARED)], env=environ, capture_output=True, text=True, timeout=60)
+    asked = questions(DECLARED)
+    done = subprocess.run(["sh", "-c", probe(asked)], env=environ, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    return parse(done.stdout, DECLARED.stack)
+    return parse(answers(done.stdout, asked)[0], DECLARED.stack)
 
 
 def test_a_host_that_declares_nothing_is_asked_for_nothing() -> None:
     """`nvidia-smi` takes up to a second; only who says that there are GPUs waits for it."""
-    assert "nvidia-smi" in probe(DECLARED)
-    assert "nvidia-smi" not in probe(PLAIN)
+    assert "nvidia-smi" in probe(questions(DECLARED))
+    assert "nvidia-smi" not in probe(questions(PLAIN))
 
 
 def test_what_is_true_is_no_obstacle_and_no_drift(seen: Facts) -> None:

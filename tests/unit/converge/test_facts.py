@@ -10,8 +10,9 @@ from collections.abc import Mapping
 import pytest
 
 from enginehouse.converge.facts import BadProbe, Facts, Listener, Stored, Tool, parse
-from enginehouse.converge.probe import probe
+from enginehouse.converge.probe import probe, questions
 from enginehouse.converge.standing import to_json
+from enginehouse.inventory.answers import values_of
 from enginehouse.planner.parts import Part
 from tests.simulated.plans import ORDER, PLANS
 
@@ -25,7 +26,7 @@ def lines(values: Mapping[str, str]) -> str:
 
 
 def facts(**values: str) -> Facts:
-    return parse(lines({key.replace("__", "."): value for key, value in values.items()}), "demo")
+    return parse(values_of(lines({key.replace("__", "."): value for key, value in values.items()})), "demo")
 
 
 def test_what_is_absent_is_absent() -> None:
@@ -40,7 +41,7 @@ def test_what_is_absent_is_absent() -> None:
 def test_what_is_no_probe_is_refused(text: str) -> None:
     """A login banner, a cut line, an answer without a state folder."""
     with pytest.raises(BadProbe):
-        parse(text, "demo")
+        parse(values_of(text), "demo")
 
 
 def test_files_have_digest_and_mode() -> None:
@@ -133,7 +134,7 @@ def test_standing_orders_are_told_apart() -> None:
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
 def test_every_probe_is_a_script_that_writes_nothing(part: Part) -> None:
     """sh accepts it, it redirects into nothing but /dev/null, and no command of it changes files."""
-    script = probe(part)
+    script = probe(questions(part))
     subprocess.run(["sh", "-n"], input=script.encode(), check=True)
     commands = re.sub(r"#.*|'[^']*'", "", script)
     targets = set(re.findall(r"(?<![<=-])>+ ?(&?[^\s)|;&]+)", commands))
@@ -144,4 +145,4 @@ def test_every_probe_is_a_script_that_writes_nothing(part: Part) -> None:
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
 def test_no_probe_asks_the_supervisors_client(part: Part) -> None:
     """`supervisorctl` costs 0.3 s of processor time a call."""
-    assert "supervisorctl" not in probe(part)
+    assert "supervisorctl" not in probe(questions(part))

@@ -13,7 +13,7 @@ import pytest
 from enginehouse.converge import as_inputs, replica
 from enginehouse.converge.facts import Facts, parse
 from enginehouse.converge.kinds import kind_of
-from enginehouse.converge.probe import probe
+from enginehouse.converge.probe import answers, probe, questions
 from enginehouse.converge.steps import Effect, Steps
 from enginehouse.errors import ConvergeFailed
 from enginehouse.planner.parts import Part, Plan, ReplicaPart
@@ -174,7 +174,12 @@ def facts(world: World, part: Part) -> Facts:
     """With the engine in the version that the part wants."""
     if isinstance(part, ReplicaPart):
         world.machine.versions["llama-server"] = f"version: {part.version.removeprefix('b')} (x)\n"
-    return parse(looks.facts(world.machine, probe(part)), part.stack)
+    return seen(world, part)
+
+
+def seen(world: World, part: Part) -> Facts:
+    asked = questions(part)
+    return parse(answers(looks.facts(world.machine, probe(asked)), asked)[0], part.stack)
 
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=list(EDITS))
@@ -220,7 +225,7 @@ def test_a_version_that_is_not_installed_is_told_before_anything(world: World) -
     """A preview names it; `up` would fail."""
     part = after(EDITS["the engine's build"]).replicas[0]
     with pytest.raises(ConvergeFailed) as caught:
-        kind_of(part).foreseen(part, parse(looks.facts(world.machine, probe(part)), part.stack), secrets(VALUES))
+        kind_of(part).foreseen(part, seen(world, part), secrets(VALUES))
     assert "b11435" in " ".join(caught.value.reasons)
 
 

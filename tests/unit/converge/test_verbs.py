@@ -66,7 +66,7 @@ def work(context: Context, machine: FakeConnector) -> Work:
 
 
 def answer(values: dict[str, str]) -> str:
-    text = "".join(f"\0{key}\t{value}" for key, value in values.items())
+    text = "".join(f"\0{key}\t{value}" for key, value in {**values, "": "end"}.items())
     return f"facts\t{base64.b64encode(text.encode()).decode()}\n"
 
 
