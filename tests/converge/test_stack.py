@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from enginehouse.converge import NOT_COMPARED, as_inputs
+from enginehouse.converge.facts import Facts, parse
+from enginehouse.converge.look import look
+from enginehouse.converge.probe import questions
 from enginehouse.errors import ConvergeFailed
 from enginehouse.render.symbols import Secret
 from tests.converge.harness import KEY, World
@@ -27,6 +31,16 @@ def test_a_second_up_looks_once_at_each_part_and_writes_nothing(running: World) 
     running.up()
     assert (running.connector.runs, running.connector.holds) == (len(running.plan().parts()), 0), running.texts()
     assert (before, processes) == (running.snapshot(), running.processes())
+
+
+def test_looks_that_go_together_see_what_each_sees_alone(running: World) -> None:
+    """All parts in one script, with a real shell and real programs."""
+    parts, context = running.plan().parts(), running.context()
+    waiting = [context.looks.ask(running.connector, questions(part), part.name) for part in parts]
+    running.connector.runs = 0
+    together = [steady(parse(look.answers(), part.stack)) for look, part in zip(waiting, parts, strict=True)]
+    assert running.connector.runs == 1
+    assert together == [steady(look(part, context)) for part in parts]
 
 
 def test_what_is_observed_is_what_was_planned(running: World) -> None:
@@ -88,3 +102,17 @@ def test_everything_is_for_its_owner_alone(running: World) -> None:
     assert {oct(path.stat().st_mode & 0o777) for path in folders} == {"0o700"}
     sockets = list(running.state.rglob("*.sock"))
     assert {oct(path.stat().st_mode & 0o777) for path in sockets} == {"0o600"}
+
+
+def steady(facts: Facts) -> Facts:
+    """Without what the next moment changes, and without what is told to all who look together."""
+    passing = ("disk_mib", "memory_mib", "health", "stats", "processes")
+    return replace(
+        facts,
+        texts={key: text for key, text in facts.texts.items() if key not in passing},
+        disk_mib=0,
+        memory_mib=0,
+        health={},
+        servers=facts.servers and tuple(replace(row, since_s=0, sessions=0, check="") for row in facts.servers),
+        processes=tuple(sorted((replace(p, age_s=0) for p in facts.processes), key=lambda process: process.pid)),
+    )

@@ -13,6 +13,7 @@ from unittest import mock
 from enginehouse.connectors import Connectors
 from enginehouse.converge import Context, Run, converge, destroy
 from enginehouse.converge.lease import Leases
+from enginehouse.converge.looks import Looks
 from enginehouse.planner.parts import ConnectionKind, Part, Plan
 from tests.simulated.lines import line
 from tests.simulated.link import Link
@@ -76,6 +77,7 @@ class OneRun:
             uploads_from=uploads(),
             clock=clock,
             leases=Leases(clock),
+            looks=Looks(gather_s=0),
         )
 
     def converge(self, part: Part) -> dict[str, Any]:

@@ -18,7 +18,7 @@ _one_at_a_time = threading.Lock()
 def make_claim(part: Part, work: Work, claim: Claim) -> None:
     """Claim the part's stack, under the lease, unless another part of the run just did. Tells of a takeover."""
     with _one_at_a_time:
-        owner = look(part, work.connector, claim=claim).owner
+        owner = look(part, work.context).owner
         if claim.id is None or not claim.is_new(owner):
             return
         if owner:

@@ -12,6 +12,7 @@ from enginehouse.connectors.base import Connector
 from enginehouse.converge.events import Listener, Notice, Progress
 from enginehouse.converge.gates import Gates
 from enginehouse.converge.lease import Leases
+from enginehouse.converge.looks import Looks
 from enginehouse.converge.neighbours import Neighbours
 from enginehouse.converge.owner import Claim
 from enginehouse.converge.run import Clock, Run, SystemClock
@@ -37,6 +38,8 @@ class Context:
     cancelled: threading.Event = field(default_factory=threading.Event)
     leases: Leases = field(default_factory=lambda: Leases(SystemClock()))
     """Shared by all contexts of one process."""
+    looks: Looks = field(default_factory=Looks)
+    """Shared by all contexts of one run."""
     gates: Gates = field(default_factory=Gates)
     """Shared by all contexts of one run."""
     neighbours: Neighbours = field(default_factory=Neighbours)

@@ -22,7 +22,7 @@ def leased(part: Part, context: Context) -> Iterator[tuple[Work, Facts]]:
         raise ConvergeFailed(f"{part.name} is not on {part.host}", reasons=("`pulumi up` brings it there",))
     check_reach(part, facts, context)
     work = Work.on(part, context, facts)
-    with work.journal.kept(), room_named(part, work.connector), leases(part, work, facts):
+    with work.journal.kept(), room_named(part, context), leases(part, work, facts):
         yield work, look_around(part, context)
 
 

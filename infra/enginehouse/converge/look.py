@@ -10,26 +10,26 @@ from enginehouse.connectors.base import Connector
 from enginehouse.converge.context import Context
 from enginehouse.converge.facts import Facts, parse
 from enginehouse.converge.manifest import Manifest
-from enginehouse.converge.owner import Claim, check_owner
+from enginehouse.converge.owner import check_owner
 from enginehouse.converge.places import check_state
-from enginehouse.converge.probe import Questions, answers, probe, questions, questions_elsewhere
+from enginehouse.converge.probe import questions, questions_elsewhere
 from enginehouse.errors import CommandFailed, ConnectorError, Frozen, Unreachable, WrongMachine
-from enginehouse.inventory.answers import BadProbe, Values
+from enginehouse.inventory.answers import BadProbe
 from enginehouse.planner.parts import Part, ReplicaPart
 
-PROBE_S = 60.0
-"""A probe takes a tenth of a second; the first one asks programs for their versions."""
 AT_ONCE = 32
 """Other machines that are asked at the same time."""
 
 
-def look(part: Part, connector: Connector, machine_id: str | None = None, claim: Claim | None = None) -> Facts:
+def look(part: Part, context: Context, machine_id: str | None = None) -> Facts:
     """The part's facts, as far as its own machine knows them.
 
     Raises `WrongMachine` if another machine answers than the caller or the manifest knows, and `Owned` if the stack
     belongs to another state than the caller claims it for; `ConvergeFailed` if its state folder can't be one.
     """
-    facts = parse(_answers(connector, questions(part), f"looking at {part.name}"), part.stack)
+    connector = context.connect(part)
+    asked = context.looks.ask(connector, questions(part), f"looking at {part.name}")
+    facts = parse(asked.answers(), part.stack)
     check_state(part.host, facts.state)
     if facts.manifest:
         facts = replace(facts, manifest=facts.manifest.reached(part))
@@ -39,7 +39,7 @@ def look(part: Part, connector: Connector, machine_id: str | None = None, claim:
             f"{connector.host}: another machine answers (its id is {facts.machine or 'not set'}, expected {known}); "
             f"nothing was changed"
         )
-    check_owner(part, facts.owner, claim)
+    check_owner(part, facts.owner, context.claim)
     return facts
 
 
@@ -47,8 +47,8 @@ def look_around(part: Part, context: Context, machine_id: str | None = None) -> 
     """`look`, and at the same time at the other machines that the part works with; who can't be asked is `away`."""
     ways = part.elsewhere or {}
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        asked = {host: pool.submit(_elsewhere, part, context.reach(part, host)) for host in ways}
-        facts = look(part, context.connect(part), machine_id, context.claim)
+        asked = {host: pool.submit(_elsewhere, part, context, context.reach(part, host)) for host in ways}
+        facts = look(part, context, machine_id)
         answers = {host: answer.result() for host, answer in asked.items()}
     for answer in answers.values():
         if isinstance(part, ReplicaPart) and isinstance(answer, Facts):
@@ -86,17 +86,11 @@ def check_gateway(part: Part, facts: Facts) -> None:
         raise error
 
 
-def _answers(connector: Connector, asked: Questions, what: str) -> Values:
-    """One round trip."""
-    result = connector.run(probe(asked), deadline_s=PROBE_S).check(f"{connector.host}: {what}")
-    return answers(result.stdout, asked)[0]
-
-
-def _elsewhere(part: Part, connector: Connector) -> Facts | str:
+def _elsewhere(part: Part, context: Context, connector: Connector) -> Facts | str:
     """What another machine knows, or why it can't be asked."""
     try:
-        asked = questions_elsewhere(part)
-        facts = parse(_answers(connector, asked, f"looking at what {part.name} works with"), part.stack)
+        asked = context.looks.ask(connector, questions_elsewhere(part), f"looking at what {part.name} works with")
+        facts = parse(asked.answers(), part.stack)
     except (ConnectorError, CommandFailed, BadProbe) as error:
         return str(error)
     if any(manifest.machine != facts.machine for manifest in facts.others.values()):

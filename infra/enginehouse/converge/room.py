@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
-from enginehouse.connectors.base import Connector
+from enginehouse.converge.context import Context
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.look import look
 from enginehouse.errors import CommandFailed, ConvergeFailed, EnginehouseError, explain
@@ -25,21 +26,21 @@ def check_room(part: Part, facts: Facts) -> None:
 
 
 @contextmanager
-def room_named(part: Part, connector: Connector) -> Iterator[None]:
+def room_named(part: Part, context: Context) -> Iterator[None]:
     """Around what writes on the machine: when it fails for want of room, that is what the error says first."""
     try:
         yield
     except (ConvergeFailed, CommandFailed) as error:
-        if trouble := _found(part, connector):
+        if trouble := _found(part, context):
             old_serves = isinstance(error, ConvergeFailed) and error.old_serves
             raise ConvergeFailed(trouble, reasons=tuple(explain(error)), old_serves=old_serves) from error
         raise
 
 
-def _found(part: Part, connector: Connector) -> str:
+def _found(part: Part, context: Context) -> str:
     """`_trouble` now; empty also if the machine can't be asked."""
     try:
-        return _trouble(part, look(part, connector))
+        return _trouble(part, look(part, replace(context, claim=None)))
     except EnginehouseError:
         return ""
 

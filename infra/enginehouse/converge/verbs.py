@@ -22,7 +22,8 @@ from enginehouse.converge.hangs import Hangs
 from enginehouse.converge.journal import Word, shortened
 from enginehouse.converge.kinds import kind_of
 from enginehouse.converge.leased import check_reach, leases
-from enginehouse.converge.look import PROBE_S, check_frozen, check_gateway, is_there, look, look_around
+from enginehouse.converge.look import check_frozen, check_gateway, is_there, look, look_around
+from enginehouse.converge.looks import PROBE_S
 from enginehouse.converge.manifest import Change, Manifest
 from enginehouse.converge.places import Places
 from enginehouse.converge.preflight import ready
@@ -119,7 +120,7 @@ def converge(
         check_frozen(part, facts)
         check_room(part, facts)
         check_gateway(part, facts)
-        with room_named(part, connector), leases(part, work, facts), turn(part):
+        with room_named(part, context), leases(part, work, facts), turn(part):
             facts = _settled(part, context, machine_id)
             check_gateway(part, facts)
             _check_generation(part, facts, seen_generation)
@@ -201,7 +202,7 @@ def observe(part: Part, context: Context, *, machine_id: str | None = None) -> O
 
 def recorded(part: Part, context: Context) -> Manifest | None:
     """What the machine remembers of `part`, under its former name if it has not moved yet. Changes nothing."""
-    facts = look(part, context.connect(part), claim=context.claim)
+    facts = look(part, context)
     if facts.damaged:
         raise ConvergeFailed(f"{part.name}: the manifest on the machine is damaged", reasons=(facts.damaged.reason,))
     return facts.manifest or facts.former
@@ -219,7 +220,7 @@ def destroy(part: Part, context: Context, *, machine_id: str | None = None) -> t
     check_reach(part, facts, context)
     kind, work = kind_of(part), Work.on(part, context, facts)
     places = work.places
-    with work.journal.kept(), room_named(part, work.connector), leases(part, work, facts):
+    with work.journal.kept(), room_named(part, context), leases(part, work, facts):
         facts = look_around(part, context, machine_id)
         check_frozen(part, facts)
         check_reach(part, facts, context)

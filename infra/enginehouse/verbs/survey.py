@@ -88,7 +88,7 @@ def _endpoint(part: EndpointPart, context: Context) -> PartStatus:
     try:
         connector = context.connect(part)
         if part.seal and part.seal.anchor is None:
-            part = as_it_is(part, look(part, connector))
+            part = as_it_is(part, look(part, context))
         wrong = tuple(_answers(part, connector))
     except Unreachable as error:
         return _status(part, State.MISSING, str(error))

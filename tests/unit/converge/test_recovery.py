@@ -55,7 +55,7 @@ def test_without_the_gateways_record_its_servers_are_found_all_the_same(world: W
 def test_a_gateway_that_does_not_tell_ports_has_those_of_its_record(world: World) -> None:
     """One that was started by a version before: its servers are not taken for lost. Without its record they are."""
     part = world.plan().replicas[0]
-    facts = look(part, world.run().context.connectors.connect(part))
+    facts = look(part, world.run().context)
     known = Replica(part, facts, {}).seats()
     silent = replace(facts, servers=tuple(replace(row, port=0) for row in facts.servers or ()))
     assert Replica(part, silent, {}).seats() == known != ()
@@ -68,7 +68,7 @@ def test_a_failed_reload_leaves_the_saved_states_of_servers_whose_ports_would_ha
     part = world.plan().gateways[0]
     moved = replace(part, backends=tuple(replace(b, servers=tuple(map(further, b.servers))) for b in part.backends))
     moved = replace(moved, files=gateway_files(moved))
-    facts = look(moved, world.run().context.connectors.connect(moved))
+    facts = look(moved, world.run().context)
     reload = next(step for step in gateway.steps(moved, facts, world.run().context.secrets).all() if is_reload(step))
     first, undone = reload.forward[0], reload.undoing(reload.forward)[0]
     assert isinstance(first, SetServers) and isinstance(undone, SetServers)
