@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import shutil
 import statistics
 import sys
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("--replicas", type=int, nargs="+", default=[1, 10, 50])
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a person's Python does not compile provider and program each time
     print(f"no-op `pulumi up`, {options.rounds} rounds in turns; target: at most {TARGET:g} x")
     for replicas in options.replicas:
         with _sides(replicas) as sides:

@@ -72,6 +72,9 @@ def _end(process: subprocess.Popen[bytes]) -> int:
 
 def _start(call: Call, site: Site, said: int) -> subprocess.Popen[bytes]:
     env = {**os.environ, "HOME": str(site.home), **call.env}
+    env.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # pip has compiled the others' code; ours is as whoever runs it twice has it
     stdin = call.stdin.open("rb") if call.stdin else subprocess.DEVNULL
     return subprocess.Popen(call.argv, stdin=stdin, stdout=said, stderr=said, env=env, cwd=site.folder)
 
