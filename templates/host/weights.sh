@@ -35,19 +35,26 @@ present() { # whether the file is there and right; one that is not right is remo
     return 1
 }
 
-refuse() { # WHAT_HAPPENS
+refuse() { # WHAT_HAPPENS EXIT_CODE
     echo "the file's SHA-256 is $found, expected $sha256; $1" >&2
-    exit 1
+    exit "$2"
 }
 
-finish() { # the partial file becomes the file
+complete() { # the partial file becomes the file; one that is wrong is removed
     digest "$file.part"
-    if [ "$found" != "$sha256" ]; then
-        rm -f "$file.part"
-        refuse "the partial file was removed"
+    if [ "$found" = "$sha256" ]; then
+        mv -f "$file.part" "$file"
+        keep
+        return 0
     fi
-    mv -f "$file.part" "$file"
-    keep
+    rm -f "$file.part"
+    return 1
+}
+
+finish() { # BYTES that were there before this try: if they may be what is wrong, that is another exit code
+    complete && return
+    [ "$1" = 0 ] || refuse "what was there before or what came now is wrong; the partial file was removed" 76
+    refuse "the partial file was removed" 1
 }
 
 check_in_place() { # a file of somebody else: read, never changed
@@ -56,8 +63,19 @@ check_in_place() { # a file of somebody else: read, never changed
         exit 1
     fi
     digest "$file"
-    [ "$found" = "$sha256" ] || refuse "it is left as it is"
+    [ "$found" = "$sha256" ] || refuse "it is left as it is" 1
     keep
+}
+
+bring() { # URL: continues a partial file; if the whole is wrong then, it is downloaded from the beginning, once
+    before=$(size_of "$file.part")
+    download "$1"
+    if [ "$before" != 0 ]; then
+        complete && return
+        echo "progress what was there before was wrong: once more, from the beginning"
+        download "$1"
+    fi
+    finish 0
 }
 
 download() { # URL; continues a partial file
@@ -90,7 +108,7 @@ fetch() {
 }
 
 copy() { # SIZE URL ADDRESS NAME: what the machine of that name offers to our address; continues a partial file
-    total=$1 from=$4
+    total=$1 from=$4 before=$(size_of "$file.part")
     check_room
     [ "$missing" -gt 0 ] || return 0
     # The URL is the secret, so it is in no argument list.

@@ -180,6 +180,17 @@ def test_wrong_bytes_of_a_neighbour_are_refused(fleet: Fleet) -> None:
     assert f"expected {SHA256}; the partial file was removed" in fleet.texts()
 
 
+@pytest.mark.parametrize("next_one", ["the origin", "another neighbour"])
+def test_wrong_bytes_of_one_that_breaks_off_do_not_spoil_the_next(fleet: Fleet, next_one: str) -> None:
+    """The next one continues them, the whole is wrong, and it gives the whole: who is right is not refused for it."""
+    good = [0, 1] if next_one == "another neighbour" else [0]
+    fleet.bring(*(fleet.part(number) for number in good))
+    replace_program(fleet, 0, "tail", f"head -c {2 * CHUNK_BYTES} /dev/zero")
+    fleet.bring(fleet.part(2))
+    assert fleet.whole(2)
+    assert fleet.origin.ranges == [None] + ([f"bytes={2 * CHUNK_BYTES}-", None] if next_one == "the origin" else [])
+
+
 def test_without_the_check_they_would_be_used(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twin: they arrive, and only the digest tells."""
     fleet.bring(fleet.part(0))

@@ -72,17 +72,30 @@ def test_two_parts_bring_the_same_file_in_turn(world: World, part: WeightsPart) 
     assert stored(world, part).read_bytes() == (world.folder / "big.gguf").read_bytes()
 
 
-def test_a_partial_file_with_other_content_is_noticed(world: World, part: WeightsPart) -> None:
-    """The whole is checked, the bad partial is removed, both digests are named, and the next run succeeds."""
+@pytest.mark.parametrize("size", [1000, SIZE, SIZE + 1])
+def test_a_partial_file_with_other_content_costs_one_more_try(world: World, part: WeightsPart, size: int) -> None:
+    """As a power cut or somebody else leaves it. The whole is checked, and sent from the beginning by the same run."""
+    half = stored(world, part).with_suffix(".gguf.part")
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"x" * size)
+    world.converge(part)
+    assert stored(world, part).read_bytes() == (world.folder / "big.gguf").read_bytes()
+    assert {path.suffix for path in half.parent.iterdir()} == {".verified", ".gguf"}
+
+
+def test_what_arrives_wrong_is_refused_after_a_second_try(
+    world: World, part: WeightsPart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file changes on our side after it was read: both digests are named, nothing is left, and it ends."""
     half = stored(world, part).with_suffix(".gguf.part")
     half.parent.mkdir(parents=True)
     half.write_bytes(b"x" * 1000)
+    (world.folder / "big.gguf").write_bytes(os.urandom(SIZE))
+    monkeypatch.setattr("enginehouse.converge.upload._sha256", lambda *_: part.sha256)
     with pytest.raises(ConvergeFailed) as failure:
         world.converge(part)
-    assert part.sha256 in failure.value.reasons[0]
-    assert "the partial file was removed" in failure.value.reasons[0]
+    assert f"expected {part.sha256}; the partial file was removed" in failure.value.reasons[0]
     assert not half.exists()
-    world.converge(part)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +141,7 @@ def test_touched_weights_are_read_again_but_not_sent_again(world: World, part: W
     world.events.clear()
     world.converge(part)
     assert stored(world, part).stat().st_ino == before
-    assert not any("% of" in text for text in world.texts())
+    assert not any("% of" in text for text in world.texts() if "checking the SHA-256" not in text)
 
 
 def test_missing_weights_are_observed_as_missing(world: World, part: WeightsPart) -> None:
@@ -211,8 +224,21 @@ def test_a_complete_partial_download_is_only_checked(world: World, part: Weights
     assert files.ranges == []
 
 
+@pytest.mark.parametrize("size", [1000, SIZE])
+def test_a_wrong_part_of_a_download_costs_one_more_try(
+    world: World, part: WeightsPart, files: Files, size: int
+) -> None:
+    """The same run downloads it from the beginning."""
+    half = stored(world, part).with_suffix(".gguf.part")
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"x" * size)
+    world.converge(from_web(part, files))
+    assert stored(world, part).read_bytes() == files.data
+    assert files.ranges == ([f"bytes={size}-"] if size < SIZE else []) + [None]
+
+
 def test_a_download_with_another_digest_is_refused(world: World, part: WeightsPart, files: Files) -> None:
-    """Both digests are named, and the partial file is gone."""
+    """Both digests are named, and the partial file is gone. Nothing was there before, so it is not tried again."""
     files.data = b"something else"
     with pytest.raises(ConvergeFailed) as failure:
         world.converge(from_web(part, files))
@@ -220,6 +246,7 @@ def test_a_download_with_another_digest_is_refused(world: World, part: WeightsPa
     assert found in failure.value.reasons[0]
     assert part.sha256 in failure.value.reasons[0]
     assert not list(stored(world, part).parent.glob("*.part"))
+    assert files.ranges == [None]
 
 
 def test_plain_http_is_never_followed(world: World, part: WeightsPart) -> None:

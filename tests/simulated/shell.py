@@ -15,6 +15,7 @@ from functools import cache, lru_cache
 
 from enginehouse.connectors.base import Result
 from enginehouse.converge.lease import LEASE_LOST
+from enginehouse.converge.scripts import STALE
 from enginehouse.render.templates import render
 from tests.simulated import haproxy, looks
 from tests.simulated.files import Full
@@ -217,12 +218,14 @@ def _append_part(shell: _Shell) -> None:
     shell.machine.effect("weights have arrived")
 
 
-def _finish(shell: _Shell) -> None:
+def _finish(shell: _Shell, before: str) -> None:
     file = shell.variables["file"]
     part = shell.files.find(f"{file}.part")
     if part is None or part.sha256 != shell.variables["sha256"]:
         shell.files.remove(f"{file}.part")
-        raise Ended(1, "the file's SHA-256 is not as expected; the partial file was removed")
+        raise Ended(
+            1 if before == "0" else STALE, "the file's SHA-256 is not as expected; the partial file was removed"
+        )
     shell.files.move(f"{file}.part", file)
     shell.machine.effect("weights get their name")
     _keep(shell)
@@ -256,7 +259,7 @@ _SHAPES: Mapping[str, Callable[..., None]] = {
     r"if present; then echo complete; .*": _look_for_upload,
     r'cat >>"\$file.part"': _append_part,
     r'rm -f "\$file.part"': _remove_part,
-    r"finish": _finish,
+    r"finish (\d+)": _finish,
 }
 _COMMANDS: Mapping[str, Callable[..., None]] = {
     "put": _put,

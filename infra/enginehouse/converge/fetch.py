@@ -70,17 +70,16 @@ def _copy(work: Work, step: Fetch, neighbour: Neighbour, refused: set[str]) -> s
         work.context.neighbours.drop(step.sha256, neighbour.host)
         return str(error)
     try:
-        trouble = _take(work, step, neighbour, held, token)
+        return _take(work, step, neighbour, held, token, refused)
     finally:
         held.release()
-    if trouble:
-        refused.add(neighbour.host)
-    return trouble
 
 
-def _take(work: Work, step: Fetch, neighbour: Neighbour, held: Held, token: str) -> str:
+def _take(work: Work, step: Fetch, neighbour: Neighbour, held: Held, token: str, refused: set[str]) -> str:
+    """`_copy` of what is offered. One that continued wrong bytes of somebody else may be right, and is asked again."""
     port, _, size = held.first_line.partition(" ")
     if not (port.isdecimal() and size.isdecimal()):
+        refused.add(neighbour.host)
         return f"it said {held.first_line!r}"
     command = scripts.copy(
         name=neighbour.host,
@@ -90,9 +89,11 @@ def _take(work: Work, step: Fetch, neighbour: Neighbour, held: Held, token: str)
         token=token,
         me=step.address,
     )
-    result = work.run(_script(step, command, "finish"), deadline_s=FETCH_S)
+    result = work.run(_script(step, command, 'finish "$before"'), deadline_s=FETCH_S)
     if result.returncode == 0:
         return ""
+    if result.returncode != scripts.STALE:
+        refused.add(neighbour.host)
     return next(reversed(result.stderr.strip().splitlines()), f"exit code {result.returncode}")
 
 

@@ -11,6 +11,9 @@ from enginehouse.converge.steps import Placed
 from enginehouse.planner.addresses import host_and_port
 from enginehouse.render.templates import render
 
+STALE = 76
+"""The exit code of `finish` for a file that is wrong, maybe for what was there before: another try begins anew."""
+
 
 def change(*commands: str) -> str:
     """`commands` in a script that stops at the first failure. Who runs it adds the lease's guard (`lease.mutating`)."""
@@ -150,7 +153,7 @@ def unpack(*, file: str, sha256: str, folder: str, program: str, mark: str) -> s
 
 def download(*, file: str, sha256: str, record: str, url: str) -> str:
     """Fetch weights from `url`, continuing a partial file, unless the right file is there."""
-    fetch = f"present || {{ download {shlex.quote(url)}; finish; }}"
+    fetch = f"present || bring {shlex.quote(url)}"
     return weights(file=file, sha256=sha256, record=record, commands=(fetch,))
 
 
@@ -161,7 +164,7 @@ def offer(*, file: str, address: str, peer: str, token: str) -> str:
 
 
 def copy(*, name: str, address: str, port: int, size: int, token: str, me: str) -> str:
-    """The command of `weights.sh` that takes what the machine `name` offers to the address `me`."""
+    """The command of `weights.sh` that takes what the machine `name` offers to the address `me`; sets `before`."""
     url = f"http://{host_and_port(address, port)}/{token}"
     return shlex.join(("copy", str(size), url, me, name))
 

@@ -28,8 +28,13 @@ def upload(work: Work, step: Upload) -> None:
     source = work.context.uploads_from / step.source
     size = _checked_size(work, source, step.sha256)
     offset = _present(work, step, size)
-    if offset is None:
-        return
+    if offset is not None and not _sent(work, step, source, offset, size):
+        work.tell("what was there before was wrong: once more, from the beginning")
+        _sent(work, step, source, 0, size)
+
+
+def _sent(work: Work, step: Upload, source: Path, offset: int, size: int) -> bool:
+    """Send the rest and check the whole. False if it is wrong, maybe for what an earlier try left; it is gone then."""
     missing_mib = (size - offset) >> 20
     if missing_mib >= step.free_mib:
         raise ConvergeFailed(
@@ -42,7 +47,8 @@ def upload(work: Work, step: Upload) -> None:
         stdin=_chunks(work, source, offset, size),
         deadline_s=60 + (size - offset) / SLOWEST_BYTES_PER_S,
     )
-    work.do("the check of the upload", _script(step, "finish"), deadline_s=CHECKING_S)
+    check = _script(step, f"finish {offset}")
+    return work.do("the check of the upload", check, deadline_s=CHECKING_S, expected=(0, scripts.STALE)).returncode == 0
 
 
 def _checked_size(work: Work, source: Path, sha256: str) -> int:

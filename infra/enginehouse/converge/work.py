@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import replace
@@ -117,11 +117,17 @@ class Work:
         return result
 
     def do(
-        self, title: str, script: str, *, stdin: Iterable[bytes] = (), deadline_s: float = SCRIPT_DEADLINE_S
+        self,
+        title: str,
+        script: str,
+        *,
+        stdin: Iterable[bytes] = (),
+        deadline_s: float = SCRIPT_DEADLINE_S,
+        expected: Collection[int] = (0,),
     ) -> Result:
-        """`run`, and a non-zero exit code raises `ConvergeFailed` with what the script said."""
+        """`run`, and any other exit code raises `ConvergeFailed` with what the script said."""
         result = self.run(script, stdin=stdin, deadline_s=deadline_s)
-        if result.returncode != 0:
+        if result.returncode not in expected:
             said = (result.stderr.strip() or result.stdout.strip()).splitlines()
             raise ConvergeFailed(f"{title} failed", reasons=reasons(said) or (f"exit code {result.returncode}",))
         return result

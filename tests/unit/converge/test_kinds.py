@@ -180,7 +180,7 @@ VERIFIED = {"stat": "9 9 9\n", "verified": f"{WEIGHTS.sha256} 9 9 9\n"}
     [
         ("upload://m.gguf", Upload, "m.gguf"),
         ("host:///models/m.gguf", Sh, "check_in_place"),
-        ("https://x.example/m.gguf?a=b&c=d", Sh, "download 'https://x.example/m.gguf?a=b&c=d'"),
+        ("https://x.example/m.gguf?a=b&c=d", Sh, "bring 'https://x.example/m.gguf?a=b&c=d'"),
     ],
 )
 def test_each_source_has_its_way(source: str, kind: type, text: str) -> None:
