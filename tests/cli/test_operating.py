@@ -485,6 +485,7 @@ def test_a_machine_that_was_another_host_is_not_adopted(orphaned: World, call: C
     code, out, _ = call("adopt", "--yes", "--take-over")
     assert (code, orphaned.snapshot()) == (ExitCode.OK, before)
     assert "box: the machine was this host; call it so again, or remove the stack there" in out
+    assert "\nnot adopted: crate; put right what is said above" in out
     write(place, orphaned)
 
 
@@ -494,7 +495,8 @@ def test_a_frozen_stack_is_not_adopted(orphaned: World, call: Call) -> None:
     before = orphaned.processes()
     code, _, err = call("adopt", "--yes", "--take-over")
     assert code == ExitCode.FAILED
-    assert "is frozen" in err
+    assert "  frozen by" in err
+    assert "is frozen by" in err
     assert orphaned.processes() == before
     assert orphaned.place("owner.json").exists()
     call("unfreeze")

@@ -14,10 +14,13 @@ from enginehouse.converge.manifest import Manifest, from_json
 from enginehouse.converge.owner import Owner
 from enginehouse.converge.owner import from_json as owner_from_json
 from enginehouse.converge.probe import standing_of
+from enginehouse.converge.standing import Order
+from enginehouse.converge.standing import from_json as order_from_json
 from enginehouse.planner.parts import HostPart
 
 READ_S = 60.0
 _OWNER = "owner"
+_FROZEN = "frozen"
 _MANIFEST = "manifest."
 
 
@@ -27,6 +30,7 @@ class Standing:
 
     owner: Owner | None
     """None: nobody's."""
+    frozen: Order | None
     parts: tuple[Manifest, ...]
     """Each as it was last brought, with the way to its machine as it is now."""
     damaged: tuple[str, ...]
@@ -40,6 +44,7 @@ def standing(host: HostPart, context: Context) -> Standing:
     known = {key.removeprefix(_MANIFEST): from_json(text) for key, text in texts.items() if key.startswith(_MANIFEST)}
     return Standing(
         owner=owner_from_json(texts[_OWNER]) if _OWNER in texts else None,
+        frozen=order_from_json(texts[_FROZEN]) if _FROZEN in texts else None,
         parts=tuple(_reached(one, host) for one in known.values() if isinstance(one, Manifest)),
         damaged=tuple(name for name, one in known.items() if not isinstance(one, Manifest)),
     )

@@ -140,9 +140,10 @@ def journal_of(part: Part) -> str:
 
 
 def standing_of(host: HostPart) -> str:
-    """A script that prints whose the stack is, and the manifest of each part, each after a NUL, a key and a tab."""
+    """A script that prints whose the stack is, what freezes it, and its parts' manifests, each after NUL, key, tab."""
     places = _places(host)
-    return reading(f"text_of owner {places.owner}\nmanifests_of {places.stack_folder}")
+    whose = f"text_of owner {places.owner}\ntext_of frozen {places.frozen}"
+    return reading(f"{whose}\nmanifests_of {places.stack_folder}")
 
 
 def reading(command: str) -> str:

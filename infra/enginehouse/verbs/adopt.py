@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -43,18 +43,26 @@ def adopt(stack: str, *, yes: bool, take_over: bool, ask: Ask | None, progress: 
     with ThreadPoolExecutor(AT_ONCE) as pool, changing("adopt", progress, stack) as context:
         seen, asked = of_each(made.hosts, lambda host: _look(made, host, context), progress, pool)
         lines = tuple(row for host, one in seen for row in found_text(host, one.found, one.left, one.strange))
-        then = next_text(made.stack, [one.found for _, one in seen])
+        good = {host.name: one.found for host, one in seen if not one.strange and not one.found.frozen}
         work = [(host, one) for host, one in seen if one.left or (one.found.owner and not one.strange)]
         if not work:
-            return Answer(lines=(*lines, then), code=asked)
+            return Answer(lines=(*lines, _next(made, good)), code=asked)
         for text in as_text(lines).splitlines():
             progress(text)
         _check_consent([one for _, one in work], yes=yes, take_over=take_over, ask=ask)
         by_host = {host.name: one for host, one in work}
         hosts = [host for host, _ in work]
         done, changed = of_each(hosts, lambda host: _carry_out(host, by_host[host.name], context), progress, pool)
+    for name in by_host.keys() - {host.name for host, _ in done}:
+        good.pop(name, None)
     code = ExitCode.FAILED if ExitCode.FAILED in (asked, changed) else ExitCode.OK
-    return Answer(lines=(*(row for _, rows in done for row in rows), then), code=code)
+    return Answer(lines=(*(row for _, rows in done for row in rows), _next(made, good)), code=code)
+
+
+def _next(made: Plan, adopted: Mapping[str, Standing]) -> Line:
+    """What `pulumi up` does after this, in the order of the stack file."""
+    others = [host.host for host in made.hosts if host.name not in adopted]
+    return next_text(made.stack, list(adopted.values()), others)
 
 
 def _look(made: Plan, host: HostPart, context: Context) -> Finding:

@@ -15,7 +15,7 @@ from enginehouse.verbs import forget as module
 from enginehouse.verbs.forget import forget
 from tests.unit.planner.test_each_host import planned
 
-NOTHING = Standing(owner=None, parts=(), damaged=())
+NOTHING = Standing(owner=None, frozen=None, parts=(), damaged=())
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_one_that_is_in_the_file_no_more_is_forgotten_without_a_word_about_that(
 
 def test_one_that_answers_and_has_the_stack_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its parts would run on unseen. One that answers and has nothing may be another machine."""
-    answers(monkeypatch, Standing(owner=None, parts=(), damaged=("chat-shop-1-0",)))
+    answers(monkeypatch, Standing(owner=None, frozen=None, parts=(), damaged=("chat-shop-1-0",)))
     with pytest.raises(InvalidInput, match="shop-1 answers and has demo; take it out of the stack file"):
         call("shop-1")
     assert not (project / "asked").exists()
