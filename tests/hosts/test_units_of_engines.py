@@ -131,7 +131,7 @@ def test_an_engine_that_takes_too_much_memory_is_ended_and_comes_back(up: UnitWo
     assert up.pid() != before
     (event,) = up.journal("out-of-memory")
     assert event.part == "chat-box-0"
-    assert event.text == f"the engine took more than its memory limit of {LIMIT_MIB} MiB and was ended"
+    assert f"took more than its memory limit of {LIMIT_MIB} MiB" in event.text
     assert up.ask(take_mib=LIMIT_MIB // 4)[0] == 200
 
 

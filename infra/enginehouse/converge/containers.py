@@ -81,7 +81,7 @@ def start_script(
         notices=False,
         run=f"{run} {words}",
         stop_s=END_S,
-        over_limit=memory_limit.function(part, places) if part.memory_limit_mib else "",
+        out_of_memory=memory_limit.function(part, places) if part.memory_limit_mib else "",
         digest=digest_of(image) if mirrored else "",
         passes="",
     )
@@ -110,7 +110,7 @@ def gateway_script(part: GatewayPart, places: Places, folder: str, command: Sequ
         notices=True,
         run=f'{run} "$image" {shlex.join(arguments)}',
         stop_s=SOFT_STOP_S,
-        over_limit="",
+        out_of_memory="",
         digest=digest_of(str(part.image)),
         passes=RELOAD_SIGNAL,
     )
@@ -201,6 +201,7 @@ def _common(part: Part, places: Places, program: str, docker: str) -> dict[str, 
     return {
         "mark": f"{part.stack}/{part.name}/{program}",
         "socket": SOCKET,
+        "cgroups": memory_limit.CGROUPS,
         "docker": shlex.quote(docker),
         "containers": shlex.join((docker, "container", "ls", "--all", "--quiet", "--no-trunc", *filters)),
         "images": _images(docker),

@@ -99,7 +99,9 @@ def start_script(
         theirs=weights if weights not in ours else "",
         folders=() if weights.startswith(HIDDEN) else _folders(weights),
         limit=part.memory_limit_mib,
-        over_limit=memory_limit.function(part, places) if part.memory_limit_mib else "",
+        out_of_memory=memory_limit.function(part, places) if part.memory_limit_mib else "",
+        cgroups=memory_limit.CGROUPS,
+        own_cgroup=memory_limit.OWN_CGROUP,
         run=shlex.join(run),
     )
     marks = {"ENGINEHOUSE_STATE": places.state, "ENGINEHOUSE_PROGRAM": f"{mark}{UNIT}", "ENGINEHOUSE_RELEASE": release}

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import enginehouse.converge.memory_limit as memory_limit
 from enginehouse.converge.containers import bring, start_script
 from enginehouse.converge.journal import parse
 from enginehouse.converge.places import Places
@@ -128,15 +129,26 @@ def test_what_was_left_behind_ends_first(tmp_path: Path) -> None:
     assert Started(tmp_path, left="4f2a\n").asked == ["container ls", "rm --force", "container ls", "run --rm"]
 
 
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("oom", [True, False])
-def test_a_container_with_a_limit_is_asked_whether_that_ended_it(tmp_path: Path, oom: bool) -> None:
-    """It stays until then; how it ended is what the supervisor is told all the same."""
+def test_a_container_with_a_limit_is_asked_whether_that_ended_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, oom: bool, version: int
+) -> None:
+    """It stays until then; how it ended is what the supervisor is told all the same.
+
+    With control groups of version 2 Docker answers the same where the whole machine was out of memory.
+    """
+    monkeypatch.setattr(memory_limit, "CGROUPS", str(tmp_path))
+    if version == 2:
+        (tmp_path / "cgroup.controllers").touch()
     started = Started(tmp_path, limit_mib=2048, oom=oom, status=137)
     assert {"--memory=2048m", "--memory-swap=2048m"} < set(started.words)
     run, inspect = "run --memory=2048m", "inspect --format={{.State.OOMKilled}}"
     assert started.asked == ["container ls", run, "container ls", inspect, "rm --force"]
     assert started.events == ["out-of-memory"] * oom
-    assert ("took more than its memory limit of 2048 MiB" in started.done.stdout.decode()) is oom
+    said = started.done.stdout.decode()
+    assert ("took more than its memory limit of 2048 MiB" in said) is oom
+    assert ("or the machine had no more" in said) is (oom and version == 2)
     assert started.done.returncode == -signal.SIGKILL
 
 

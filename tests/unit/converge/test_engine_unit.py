@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import enginehouse.converge.engine_unit as engine_unit
+import enginehouse.converge.memory_limit as memory_limit
+from enginehouse.catalog.explain import explain
 from enginehouse.converge import symptoms
 from enginehouse.converge.facts import Facts, Process
 from enginehouse.converge.journal import parse
@@ -193,14 +195,68 @@ def test_a_memory_limit_is_none_unless_it_is_asked_for(tmp_path: Path) -> None:
     assert not any("Memory" in text for text in Started(tmp_path).properties)
 
 
-def test_who_took_too_much_memory_is_told_in_log_and_journal(tmp_path: Path) -> None:
-    """And no one else: an engine that is killed by somebody ends the same way."""
-    text = "the engine took more than its memory limit of 2048 MiB and was ended"
-    started = Started(tmp_path, limit_mib=2048, says="killed KILL reached")
+@pytest.mark.parametrize(
+    ("lack", "text"),
+    [
+        ("limit", "the engine took more than its memory limit of 2048 MiB and was ended"),
+        (
+            "machine",
+            "the machine ran out of memory and ended the engine, which was within its memory limit of 2048 MiB",
+        ),
+        (
+            "either",
+            "memory ran out and the engine was ended: it took more than its memory limit of 2048 MiB, or the machine "
+            "had no more",
+        ),
+    ],
+)
+def test_whose_memory_ran_out_is_told_in_log_and_journal(tmp_path: Path, lack: str, text: str) -> None:
+    """And no one else is told of: an engine that is killed by somebody ends the same way. Each has its explanation."""
+    started = Started(tmp_path, limit_mib=2048, says=f"killed KILL {lack}")
     assert {"MemoryMax=2048M", "MemorySwapMax=0"} < set(started.properties)
     assert text in started.done.stdout.decode()
     (event,) = started.events
     assert (event.event, event.part, event.text) == ("out-of-memory", REPLICA.name, text)
+    known = {"limit": "memory-limit", "machine": "machine-memory", "either": "memory-limit-or-machine"}
+    explained = explain([text], REPLICA.engine)
+    assert explained
+    assert explained.row.id == known[lack]
+
+
+@pytest.mark.parametrize(
+    ("counters", "lack"),
+    [
+        ({"memory.events": "low 0\nhigh 0\nmax 9\noom 1\noom_kill 1\noom_group_kill 0\n"}, "limit"),
+        ({"memory.events": "low 0\nhigh 0\nmax 9\noom 0\noom_kill 1\noom_group_kill 0\n"}, "machine"),
+        ({"memory.events": "low 0\nhigh 0\nmax 9\noom 1\noom_kill 0\noom_group_kill 0\n"}, ""),
+        ({}, ""),
+        ({"memory.oom_control": "under_oom 0\noom_kill 1\n", "memory.failcnt": "77\n"}, "either"),
+        ({"memory.oom_control": "under_oom 0\noom_kill 1\n", "memory.failcnt": "0\n"}, "machine"),
+        ({"memory.oom_control": "under_oom 0\noom_kill 0\n", "memory.failcnt": "77\n"}, ""),
+    ],
+)
+def test_the_counters_of_a_control_group_say_whose_memory_ran_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counters: dict[str, str], lack: str
+) -> None:
+    """The kernel counts a kill in the group of whom it ended, also where the whole machine had no memory left.
+
+    Only version 2 counts what could not be had under the group's own limit. A unit's group has the controllers of one
+    version, or of both.
+    """
+    versions = {"memory.oom_control": "9:memory:/u", "memory.failcnt": "9:memory:/u", "memory.events": "0::/u"}
+    own = tmp_path / "own"
+    own.write_text("".join(f"{line}\n" for line in dict.fromkeys(["2:cpu:/", *(versions[name] for name in counters)])))
+    for name, content in counters.items():
+        group = tmp_path / ("cgroup" if name == "memory.events" else "cgroup/memory") / "u"
+        group.mkdir(parents=True, exist_ok=True)
+        (group / name).write_text(content)
+    monkeypatch.setattr(memory_limit, "CGROUPS", str(tmp_path / "cgroup"))
+    monkeypatch.setattr(memory_limit, "OWN_CGROUP", str(own))
+    started = Started(tmp_path, limit_mib=2048)
+    ended = {**os.environ, "EXIT_CODE": "killed", "EXIT_STATUS": "KILL"}
+    subprocess.run(["sh", "-s", "ended"], input=started.script.encode(), env=ended, check=True)
+    (left,) = tmp_path.glob("*.ended")
+    assert left.read_text().split() == ["killed", "KILL", *filter(None, [lack])]
 
 
 def test_who_was_killed_for_another_reason_is_not_said_to_take_too_much(tmp_path: Path) -> None:
