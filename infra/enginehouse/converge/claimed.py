@@ -58,7 +58,7 @@ def check(part: ReplicaPart | GatewayPart, facts: Facts, claims: Sequence[Claime
     missing = [claim for claim in claims if (claim.kind, claim.thing) not in have]
     if clashes := [(claim, other) for claim in missing for other in _others(part, claim, facts)]:
         first, *more = (_sentence(part, claim, other) for claim, other in clashes)
-        remedies = dict.fromkeys(_remedy(claim, other, part.stack) for claim, other in clashes)
+        remedies = dict.fromkeys(remedy for claim, other in clashes for remedy in _remedies(part, claim, other))
         raise ConvergeFailed(f"{part.host}: {first}; nothing was changed", reasons=(*more, *remedies))
 
 
@@ -75,14 +75,23 @@ def _sentence(part: ReplicaPart | GatewayPart, claim: Claimed, other: Claimed) -
     return f"{what} of {part.name} is claimed by {other.whose(part.stack)}"
 
 
-def _remedy(claim: Claimed, other: Claimed, stack: str) -> str:
+def _remedies(part: ReplicaPart | GatewayPart, claim: Claimed, other: Claimed) -> Iterator[str]:
     if claim.kind is Kind.PORT:
-        return "choose another `endpoint.port`, or other ports in the lock file"
-    if other.stack != stack:
-        return "`gpus: {devices: [...]}` names others"
-    return (
-        f"bring this in two runs, the first without the new part; `enginehouse lock {stack}` keeps GPUs where they are"
-    )
+        yield "choose another `endpoint.port`, or other ports in the lock file"
+    elif other.stack != part.stack:
+        yield "`gpus: {devices: [...]}` names others"
+    else:
+        name = other.name
+        yield (
+            f"if {name} is not in the stack file any more: `pulumi up` ends it last, so take {part.name} out, too, for "
+            f"one `pulumi up`, and then put it back for a second one"
+        )
+        yield (
+            f"if {name} is in the stack file: once it has moved to other GPUs (`devices`), a second `pulumi up` brings "
+            f"this; without any, `enginehouse lock {part.stack}` before `pulumi up` keeps each replica on its own"
+        )
+        if isinstance(part, ReplicaPart):
+            yield f"if {part.name} is {name} under another name: `renamed_from` in {part.deployment} says so"
 
 
 def _names(part: ReplicaPart | GatewayPart) -> set[str]:

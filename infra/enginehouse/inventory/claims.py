@@ -32,10 +32,14 @@ class Claimed:
     def stack(self) -> str:
         return self.part.partition("/")[0]
 
+    @property
+    def name(self) -> str:
+        """Of the part."""
+        return self.part.partition("/")[2]
+
     def whose(self, stack: str) -> str:
         """The part that has it, as a person who works on `stack` calls it."""
-        name = self.part.partition("/")[2]
-        return f"{name}, which is still there" if self.stack == stack else f"{name} of stack {self.stack}"
+        return f"{self.name}, which is still there" if self.stack == stack else f"{self.name} of stack {self.stack}"
 
     def __str__(self) -> str:
         """As it is written down."""
