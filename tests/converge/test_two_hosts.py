@@ -188,6 +188,21 @@ def test_another_machine_in_the_place_of_the_gateways_is_not_touched(running: Tw
     manifest.write_text(written)
 
 
+@pytest.mark.parametrize("host", ["box", FAR])
+def test_a_gateway_that_moves_to_another_host_is_told_with_what_it_costs(running: TwoHosts, host: str) -> None:
+    """At each replica, since a new gateway is nothing that differs yet. Twin: another edit says that nobody waits."""
+    running.front_host = FAR
+    seen = str(foresee(tiny(running.on(host), SMALL_MIB), running.context()))
+    cost = "requests fail until it serves there, and clients have to be told that address"
+    told = f"; the gateway moves from box to far: {cost}"
+    assert (seen.startswith("restart: "), seen.endswith(told)) == (True, True), seen
+    assert "no request waits" not in seen
+    running.reset()
+    running.settings["context"] = 4096
+    seen = str(foresee(tiny(running.on(host), SMALL_MIB), running.context()))
+    assert (seen.endswith("; no request waits"), "moves" in seen) == (True, False), seen
+
+
 def test_a_rename_leaves_nothing_of_the_old_name_on_the_other_host(running: TwoHosts) -> None:
     """The gateway's run ends there what had to serve until it knew the new name."""
     with load(running) as count:

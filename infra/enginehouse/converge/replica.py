@@ -8,6 +8,7 @@ free, is asked for a completion there, and only then takes the traffic. What run
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import enginehouse.converge.claimed as claimed
 import enginehouse.converge.scripts as scripts
@@ -49,6 +50,12 @@ def steps(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> Ste
 def foreseen(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     """The steps once host and weights are there. Before new weights are, nobody knows what fits into memory."""
     replica = Replica(part, facts, secrets)
+    steps, moves = _foreseen(replica), _moving_gateway(replica)
+    return replace(steps, reason=f"{steps.reason}; {moves}") if moves else steps
+
+
+def _foreseen(replica: Replica) -> Steps:
+    part, facts = replica.part, replica.facts
     if not replica.running():
         claimed.check(part, facts, replica.claims)
     brings = bool(part.binary or part.image) and part.program not in facts.tools
@@ -191,9 +198,18 @@ def _meaning(replica: Replica, old: Runner | None, target: Runner) -> tuple[Effe
         effect = Effect.RESTART_BESIDE if _fits_beside(replica) else Effect.RESTART_PAUSED
         return effect, f"the engine {replica.facts.hung}; what it works on is lost, requests wait until {ready}"
     if _fits_beside(replica):
-        return Effect.RESTART_BESIDE, f"{start} beside the running one ({_numbers(replica)}); no request waits"
+        waits = "" if _moving_gateway(replica) else "; no request waits"
+        return Effect.RESTART_BESIDE, f"{start} beside the running one ({_numbers(replica)}){waits}"
     why = f"no room for a second engine ({_numbers(replica)})"
     return Effect.RESTART_PAUSED, f"{why}; requests wait at the gateway until {ready}"
+
+
+def _moving_gateway(replica: Replica) -> str:
+    """What it costs that another host gets the gateway, in a sentence; empty if none does."""
+    record, host = replica.facts.manifest, replica.part.gateway.host
+    before = record.part.gateway.host if record and isinstance(record.part, ReplicaPart) else host
+    cost = "requests fail until it serves there, and clients have to be told that address"
+    return f"the gateway moves from {before} to {host}: {cost}" if before != host else ""
 
 
 def _stage(replica: Replica, target: Runner) -> Iterator[Step]:
