@@ -287,3 +287,17 @@ disk() { # FOLDER that may not exist yet
     echo $(($1 * $2 / 1048576))
     [ -w "$folder" ] || yes read_only
 }
+
+containers_as_are() { # SOCKET NAME...: of those that there are, what `docker update` can change
+    key containers
+    docker=$1
+    shift
+    for name; do
+        set -- "$@" "http://docker/containers/$name/json"
+        shift
+    done
+    # No more of the answer than is needed: it also holds the values of variables.
+    curl -q -s -g -m 3 --noproxy '*' --unix-socket "$docker" "$@" | grep -Eo \
+        -e '"Name":"/[^"]*"' -e '"RestartPolicy":\{"Name":"[^"]*"' -e '"Cpuset(Cpus|Mems)":"[^"]*"' \
+        -e '"(Memory|MemorySwap|MemoryReservation|NanoCpus|Cpu[A-Z][A-Za-z]*|BlkioWeight|PidsLimit)":(-?[0-9]+|null)'
+}

@@ -38,6 +38,16 @@ pytestmark = pytest.mark.hosts
 
 HANG_AFTER_S = 5
 OTHERS = "somebody-elses"
+CURL = """\
+#!/bin/sh
+for word; do
+    shift
+    case $word in /var/run/docker.sock) word={socket} ;; esac
+    set -- "$@" "$word"
+done
+exec {curl} "$@"
+"""
+"""Asks the daemon of the test instead of the machine's."""
 CAPTURES = Path(__file__).parents[1] / "captures"
 
 
@@ -114,6 +124,11 @@ def made() -> Iterator[ContainerWorld]:
         client = world.tools / "docker"
         client.write_text(f'#!/bin/sh\nexec {shutil.which("docker")} -H {dockerd.socket(world.folder)} "$@"\n')
         client.chmod(0o755)
+        curl = world.tools / "curl"
+        curl.write_text(
+            CURL.format(socket=dockerd.socket(world.folder).removeprefix("unix://"), curl=shutil.which("curl"))
+        )
+        curl.chmod(0o755)
         yield world
         world.kill_all()
 
@@ -273,6 +288,51 @@ def test_a_name_that_somebody_else_has_is_left_to_them(contained: ContainerWorld
             contained.converge(contained.replica())
         assert any(theirs in reason for reason in failure.value.reasons)
         assert contained.ask(max_tokens=4)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("limit", "changed", "told"),
+    [
+        ({}, ("--memory=900m", "--memory-swap=-1"), "Memory 943718400"),
+        ({}, ("--cpu-shares=2",), "CpuShares 2"),
+        ({"memory_gib": 1}, ("--restart=always",), "RestartPolicy always"),
+    ],
+)
+def test_what_docker_update_changed_is_drift_and_healed(
+    contained: ContainerWorld, limit: dict[str, int], changed: tuple[str, ...], told: str
+) -> None:
+    """Named in Docker's words by the one look, and healed by an engine beside it; no request fails.
+
+    Docker changes no policy of a container that goes when it ends, as one without a limit does.
+    """
+    contained.settings["container"] = {**contained.settings["container"], **limit}
+    contained.converge(contained.replica())
+    contained.docker("update", *changed, contained.container)
+    before, runs = contained.container, contained.connector.runs
+    observed = contained.observe(contained.replica())
+    assert observed
+    assert observed.inputs["drift"]["container"] == f"changed while it runs ({told})"
+    assert contained.connector.runs == runs + 1
+    with load(contained, clients=2) as count:
+        wait_for_answers(count, 2, within_s=60)
+        contained.converge(contained.replica())
+        wait_for_answers(count, 2, within_s=60)
+    assert count.failed == []
+    assert contained.containers() == [contained.container] != [before]
+    healed = contained.observe(contained.replica())
+    assert healed and "drift" not in healed.inputs
+
+
+@pytest.mark.parametrize(("limit", "memory"), [({}, 0), ({"memory_gib": 1}, 1 << 30)])
+def test_what_the_stack_asks_for_is_no_change_of_a_container(
+    contained: ContainerWorld, limit: dict[str, int], memory: int
+) -> None:
+    """Twin: Docker tells of it, and it is as it was started."""
+    contained.settings["container"] = {**contained.settings["container"], **limit}
+    contained.converge(contained.replica())
+    assert contained.inspected()["HostConfig"]["Memory"] == memory
+    observed = contained.observe(contained.replica())
+    assert observed and "drift" not in observed.inputs
 
 
 def test_a_context_that_takes_more_memory_than_the_container_may_is_explained(contained: ContainerWorld) -> None:

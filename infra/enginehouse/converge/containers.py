@@ -88,6 +88,11 @@ def start_script(
     return (Placed(path=f"{places.release(f'{release}-{side}')}/{START}", content=text, mode=PRIVATE),)
 
 
+def name(part: Part, program: str) -> str:
+    """What Docker calls the container of an engine's side, or of the gateway."""
+    return f"enginehouse-{part.stack}-{part.name}-{program}"
+
+
 def gateway_script(part: GatewayPart, places: Places, folder: str, command: Sequence[str], *, greeting: str) -> Placed:
     """The script that runs HAProxy in a container, which a reload's signal reaches, too."""
     docker, *arguments = command
@@ -178,7 +183,7 @@ def _run(
     mark = f"{part.stack}/{part.name}/{program}"
     labels = {**_labels(part, places, program), "stack": part.stack, "part": part.name, **whose}
     words = (
-        *(docker, "run", *first, "--init", f"--name=enginehouse-{part.stack}-{part.name}-{program}"),
+        *(docker, "run", *first, "--init", f"--name={name(part, program)}"),
         *(f"--label=enginehouse.{key}={value}" for key, value in labels.items()),
         *("--network=host", "--userns=host", "--log-driver=none", "--no-healthcheck"),
         *("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges"),

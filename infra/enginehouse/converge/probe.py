@@ -13,6 +13,7 @@ from typing import Any
 
 import enginehouse.converge.certificates as certificates
 from enginehouse.converge.containers import SOCKET
+from enginehouse.converge.containers import name as container_name
 from enginehouse.converge.places import (
     CERTIFICATES,
     Places,
@@ -236,6 +237,9 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
     yield f"drained_in {places.stack_folder}"
     if part.runtime is Runtime.SYSTEMD:
         yield f"altered_units {part.stack} {part.name}"
+    if part.image:
+        asked_of = " ".join(container_name(part, side) for side in Side)
+        yield f"containers_as_are {SOCKET.removeprefix('unix://')} {asked_of}"
     yield f"text_of hung {places.hung}"
     yield f"text_of hangs {places.hangs}"
     if part.renamed_from:

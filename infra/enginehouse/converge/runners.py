@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import enginehouse.converge.claimed as claimed
+import enginehouse.converge.container_drift as container_drift
 import enginehouse.converge.containers as containers
 import enginehouse.converge.engine_unit as engine_unit
 import enginehouse.converge.gpus as gpus
@@ -115,7 +116,7 @@ class Replica:
         return tuple(runner for runner in (*self._own(), *self._former()) if runner.process is None)
 
     def serving(self) -> Runner | None:
-        """The side that runs exactly this release, from files and in a unit that nobody altered, and does not hang."""
+        """The side that runs exactly this release, from files, in a unit or container nobody altered, and not hung."""
         return next((runner for runner in self.running() if self._is_this_release(runner)), None)
 
     @cached_property
@@ -254,6 +255,8 @@ class Replica:
         if runner.places != self.places or runner.process is None or runner.process.release != self.release:
             return False
         if runner.hangs or engine_unit.altered(self.facts, runner.side):
+            return False
+        if container_drift.altered(self.part, self.facts, runner.side):
             return False
         return not wrong_files(self.files(runner.side), self.facts.files)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enginehouse.converge.container_drift as container_drift
 import enginehouse.converge.engine_unit as engine_unit
 import enginehouse.converge.gpus as gpus
 from enginehouse.converge.facts import Facts
@@ -22,6 +23,8 @@ def differences(part: ReplicaPart, facts: Facts) -> dict[str, object]:
         drift["weights"] = "missing or altered on the machine"
     if facts.manifest and (altered := engine_unit.altered(facts, facts.manifest.side)):
         drift["unit"] = f"changed while it runs ({altered})"
+    if facts.manifest and (altered := container_drift.altered(part, facts, facts.manifest.side)):
+        drift["container"] = f"changed while it runs ({altered})"
     return {**found, DRIFT: drift} if drift else found
 
 
