@@ -12,7 +12,7 @@ import stat
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -294,6 +294,125 @@ def test_openssh_s_configuration_says_the_rest(client: Client, server: Server, m
     )
     monkeypatch.setenv(CONFIG_VARIABLE, str(config))
     assert outcome(Ssh(address="gpu"), "set -- $SSH_CONNECTION; echo $4") == f"{server.port}\n"
+
+
+def by_command(client: Client, monkeypatch: pytest.MonkeyPatch, command: str, *more: str) -> None:
+    """Machines are reached by that command, which writes down its group in the folder's `group`."""
+    config = client.folder / "by-command"
+    script = client.folder / "proxy"
+    script.write_text(f"#!/bin/sh\necho $$ >>{client.folder}/group\n{command}\n")
+    script.chmod(0o755)
+    (client.folder / "group").write_text("")
+    lines = "\n".join(("Host 127.0.0.1", f"  ProxyCommand {script} %h %p %r", *more, client.config.read_text()))
+    config.write_text(lines)
+    monkeypatch.setenv(CONFIG_VARIABLE, str(config))
+
+
+def leaves_nothing(client: Client) -> bool:
+    """Whether nothing of the command runs any more, nor of what it started."""
+    groups = {int(line) for line in (client.folder / "group").read_text().split()}
+    return not any(_group_of(int(path.name)) in groups for path in Path("/proc").glob("[0-9]*"))
+
+
+def _group_of(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
+
+
+def until(true: Callable[[], bool]) -> bool:
+    """Whether that becomes so."""
+    by = time.monotonic() + SOON_S
+    while not true() and time.monotonic() < by:
+        time.sleep(0.05)
+    return true()
+
+
+def test_a_proxy_command_leads_to_the_machine(client: Client, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripts, their stdin, and large answers go through it; it ends with the connection, with what it started."""
+    by_command(client, monkeypatch, 'socat - "TCP4:$1:$2"; sleep 1000')
+    connector = SshConnector("box", server.ssh())
+    try:
+        said = connector.run("cat; head -c 3000000 /dev/zero | wc -c", stdin=[b"in\n"], deadline_s=SOON_S).stdout
+        assert said == "in\n3000000\n"
+        assert not leaves_nothing(client), "twin: it is there while it is needed"
+    finally:
+        connector.close()
+    assert until(lambda: leaves_nothing(client))
+
+
+def test_many_scripts_share_one_proxy_command(client: Client, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_command(client, monkeypatch, 'exec socat - "TCP4:$1:$2"')
+    connector = SshConnector("box", server.ssh())
+    try:
+        assert connector.run("echo in", deadline_s=SOON_S).stdout == "in\n"
+        with ThreadPoolExecutor(4) as pool:
+            said = list(pool.map(lambda n: connector.run(f"echo {n}", deadline_s=SOON_S).stdout, range(8)))
+    finally:
+        connector.close()
+    assert said == [f"{number}\n" for number in range(8)]
+    assert len((client.folder / "group").read_text().split()) == 1
+
+
+def test_a_jump_host_may_be_reached_by_a_command(
+    client: Client, server: Server, monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    """The machine behind it is reached through the jump host, and the command is for that alone."""
+    with sshd(place / "proxied") as bastion:
+        bastion.admit(Path(f"{client.key}.pub"))
+        known = client.known_hosts.read_text()
+        client.known_hosts.write_text(f"{known}{bastion.known_line}\n")
+        by_command(client, monkeypatch, 'exec socat - "TCP4:$1:$2"')
+        assert outcome(server.ssh(jump=f"{server.ssh().user}@127.0.0.1:{bastion.port}")) == "in\n"
+        assert len((client.folder / "group").read_text().split()) == 1
+        client.known_hosts.write_text(known)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("echo first >&2; echo no way to $1 >&2; exit 3", "ended with exit code 3: no way to 127.0.0.1"),
+        ("exit 0", "ended with exit code 0"),
+        ("kill -KILL $$", "ended by signal 9"),
+        ("exec nonsense-7f3a", "ended with exit code 127: "),
+        ("sleep 1000 <&- >&- & echo gone >&2; exit 1", "ended with exit code 1: gone"),
+    ],
+)
+def test_a_proxy_command_that_fails_is_told_in_its_words(
+    client: Client, server: Server, monkeypatch: pytest.MonkeyPatch, command: str, told: str
+) -> None:
+    """How it ended, and the last thing it said; what it started ends, too."""
+    by_command(client, monkeypatch, command)
+    said = outcome(server.ssh())
+    assert said.startswith(f"box: the ProxyCommand for 127.0.0.1 port {server.port} {told}"), said
+    assert until(lambda: leaves_nothing(client))
+
+
+def test_a_proxy_command_that_is_silent_is_not_waited_for(
+    client: Client, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it outlive that, although it does not listen to a request to end."""
+    by_command(client, monkeypatch, "trap '' TERM; sleep 1000; sleep 1000")
+    monkeypatch.setattr(links, "CONNECT_S", 2)
+    assert outcome(server.ssh()) == f"box: 127.0.0.1 port {server.port} does not answer within 2 s"
+    assert until(lambda: leaves_nothing(client))
+
+
+def test_a_machine_behind_a_proxy_command_is_no_less_checked(
+    stranger: Client, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its host key, under its own name."""
+    by_command(stranger, monkeypatch, 'exec socat - "TCP4:$1:$2"')
+    assert "box: the host key of" in outcome(server.ssh())
+    assert until(lambda: leaves_nothing(stranger))
+
+
+def test_a_proxy_command_that_hands_over_a_socket_is_refused(
+    client: Client, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_command(client, monkeypatch, "exit 0", "  ProxyUseFdpass yes")
+    assert outcome(server.ssh()) == "box: ProxyUseFdpass in OpenSSH's configuration of 127.0.0.1 is not supported"
 
 
 def test_a_jump_host_is_never_believed_new(stranger: Client, server: Server, place: Path) -> None:

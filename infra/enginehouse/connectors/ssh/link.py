@@ -14,6 +14,7 @@ import paramiko
 
 from enginehouse.connectors.ssh import auth, trust
 from enginehouse.connectors.ssh.known_hosts import HostKey
+from enginehouse.connectors.ssh.proxied import Proxied
 from enginehouse.connectors.ssh.settings import Hop
 from enginehouse.errors import ConnectorError, DeadlineExceeded, Unreachable
 
@@ -64,8 +65,7 @@ def connect(host: str, route: tuple[Hop, ...]) -> Link:
         for number, hop in enumerate(route):
             who = host if number == len(route) - 1 else f"{host}: jump host {hop.hostname}"
             with _sentences(who, hop):
-                connection = _through(transports[-1], who, hop) if transports else _direct(hop)
-                transports.append(_shake_hands(who, hop, connection))
+                transports.append(_through(transports[-1], who, hop) if transports else _first(who, hop))
                 auth.authenticate(who, transports[-1], hop)
     except BaseException:
         for transport in reversed(transports):
@@ -81,6 +81,20 @@ def await_output(channel: paramiko.Channel, within_s: float) -> None:
     poll.poll(within_s * 1000)
 
 
+def _first(who: str, hop: Hop) -> paramiko.Transport:
+    """The connection to a machine that nothing of ours leads to."""
+    if hop.proxy_command is None:
+        return _shake_hands(who, hop, _direct(hop))
+    proxied = Proxied(hop.proxy_command)
+    try:
+        return _shake_hands(who, hop, proxied)
+    except BaseException as error:
+        proxied.close()
+        if isinstance(error, BROKEN) and proxied.ended:
+            raise Unreachable(f"{who}: the ProxyCommand for {hop} {proxied.ended}") from None
+        raise
+
+
 def _direct(hop: Hop) -> socket.socket:
     connection = socket.create_connection((hop.hostname, hop.port), timeout=CONNECT_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -89,11 +103,12 @@ def _direct(hop: Hop) -> socket.socket:
     return connection
 
 
-def _through(jump: paramiko.Transport, who: str, hop: Hop) -> paramiko.Channel:
+def _through(jump: paramiko.Transport, who: str, hop: Hop) -> paramiko.Transport:
     try:
-        return jump.open_channel("direct-tcpip", (hop.hostname, hop.port), ("127.0.0.1", 0), timeout=CONNECT_S)
+        way = jump.open_channel("direct-tcpip", (hop.hostname, hop.port), ("127.0.0.1", 0), timeout=CONNECT_S)
     except paramiko.ChannelException as error:
         raise Unreachable(f"{who}: the jump host can't reach {hop} ({error.text})") from None
+    return _shake_hands(who, hop, way)
 
 
 def _shake_hands(who: str, hop: Hop, connection: socket.socket | paramiko.Channel) -> paramiko.Transport:

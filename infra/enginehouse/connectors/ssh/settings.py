@@ -18,6 +18,8 @@ ASK_S = 20.0
 """`ssh -G` takes milliseconds, but a `Match exec` of the person's own may run anything."""
 MOST_JUMPS = 8
 DEFAULT_PORT = 22
+_ONE_WORD = re.compile(r"%|[A-Za-z0-9_./:@\[\]+][A-Za-z0-9_./:@%\[\]+-]*")
+"""What a shell reads as it is, and no command as an option. OpenSSH refuses the same, and did not always."""
 _JUMP = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>\[[^\]]+\]|[^:\[\]]+)(?::(?P<port>\d+))?")
 
 
@@ -44,6 +46,9 @@ class Hop:
     revoked: str | None = None
     """A file of keys that must not be believed."""
     proxy_command: str | None = None
+    """A shell command whose stdin and stdout are the connection, if it is not a socket or a jump host's."""
+    passes_socket: bool = False
+    """Whether that command hands over a socket instead."""
     accept_new: bool = False
     """Whether a first key is believed and written down."""
     pinned: tuple[str, ...] | None = None
@@ -69,10 +74,8 @@ def route(host: str, ssh: Ssh) -> tuple[Hop, ...]:
         if len(hops) > MOST_JUMPS:
             raise Unreachable(f"{host}: more than {MOST_JUMPS} jump hosts; does one of them lead back to itself?")
         hops.insert(0, _jump(host, hops[0].jump))
-    if odd := next((hop for hop in hops if hop.proxy_command), None):
-        raise Unreachable(
-            f"{host}: ProxyCommand in OpenSSH's configuration of {odd.hostname} is not supported; use ProxyJump"
-        )
+    if hops[0].proxy_command and hops[0].passes_socket:
+        raise Unreachable(f"{host}: ProxyUseFdpass in OpenSSH's configuration of {hops[0].hostname} is not supported")
     if odd := next((hop for hop in hops if hop.revoked), None):
         raise Unreachable(
             f"{host}: RevokedHostKeys in OpenSSH's configuration of {odd.hostname} is not supported; "
@@ -87,7 +90,7 @@ def at_home(path: str, home: Path) -> Path:
 
 
 def parse(text: str, *, environment: Mapping[str, str], home: Path) -> Hop:
-    """What `ssh -G` printed. Pure."""
+    """What `ssh -G` printed. Pure. Raises `Unreachable` for a name that a shell would not take as one word."""
     values: dict[str, list[str]] = {}
     for line in text.splitlines():
         name, _, value = line.partition(" ")
@@ -121,8 +124,23 @@ def parse(text: str, *, environment: Mapping[str, str], home: Path) -> Hop:
         hash_names=one("hashknownhosts") == "yes",
         jump=one("proxyjump"),
         revoked=one("revokedhostkeys"),
-        proxy_command=one("proxycommand"),
+        proxy_command=_command(one("proxycommand"), {**tokens, "k": alias or tokens["n"]}),
+        passes_socket=one("proxyusefdpass") == "yes",
     )
+
+
+def _command(written: str | None, tokens: Mapping[str, str]) -> str | None:
+    """A ProxyCommand with its tokens filled in. The command is the person's own; names may be somebody else's."""
+    if written is None:
+        return None
+
+    def filled(found: re.Match[str]) -> str:
+        value = tokens.get(found[1], found[0])
+        if found[1] in tokens and not _ONE_WORD.fullmatch(value):
+            raise Unreachable(f"{tokens['n']}: {value!r} can't be a word of OpenSSH's ProxyCommand")
+        return value
+
+    return re.sub(r"%(.)", filled, written)
 
 
 def _agent(written: str, environment: Mapping[str, str], path: Callable[[str], Path]) -> str | None:

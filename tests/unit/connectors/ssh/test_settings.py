@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from enginehouse.connectors.ssh.settings import Hop, parse
+from enginehouse.errors import Unreachable
 
 HOME = Path("/home/ada")
 PRINTED = """\
@@ -83,3 +86,20 @@ def test_a_file_of_revoked_keys_is_seen() -> None:
 def test_what_is_none_is_not_there() -> None:
     """OpenSSH prints it both ways."""
     assert hop(("proxyjump ops@bastion:22", "proxyjump none\nproxycommand none")).jump is None
+
+
+def test_a_proxy_command_is_filled_in_as_openssh_does() -> None:
+    """Signs of a shell stay: the command is the person's own."""
+    lines = r"""proxycommand nc -x "a b" %h %p | tee '%r' %n %k %% %d"""
+    command = hop(("proxyjump ops@bastion:22", lines)).proxy_command
+    assert command == """nc -x "a b" GPU-1.example 2222 | tee 'ops' gpu gpu % /home/ada"""
+    assert hop(("proxyjump ops@bastion:22", "proxycommand none")).proxy_command is None
+
+
+@pytest.mark.parametrize("name", ["$(id)", "a b", "-oX=y", "a;b", "`id`", "a&b", "'", "\\", "a\tb"])
+def test_a_name_that_a_shell_would_read_is_refused(name: str) -> None:
+    """Names come from the stack file, maybe from a list of machines that is made elsewhere."""
+    for line in ("user ops", "hostname GPU-1.example"):
+        odd = (line, f"{line.partition(' ')[0]} {name}"), ("proxyjump ops@bastion:22", "proxycommand nc %h %p %r")
+        with pytest.raises(Unreachable, match="can't be a word of OpenSSH's ProxyCommand"):
+            hop(*odd)
