@@ -83,6 +83,15 @@ find_unit_mark() { # sets `unit_mark`, which stands for the state folder
     unit_mark=${unit_mark%"${unit_mark#????????}"}
 }
 
+drop_ins() { # UNIT, with `?` for what is known only here: the files by which somebody changes units of that name
+    key drop_ins
+    for where in /etc/systemd/system /etc/systemd/system.control /run/systemd/system /run/systemd/system.control; do
+        for file in "$where/"$1.d/*.conf; do
+            [ ! -e "$file" ] || echo "$file"
+        done
+    done
+}
+
 drained_in() { # FOLDER of a stack: the order of each of its parts that has one
     for file in "$1"/*/drained.json; do
         [ -e "$file" ] || continue

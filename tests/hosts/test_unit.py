@@ -77,6 +77,14 @@ def test_a_supervisor_that_is_killed_is_started_again(up: HostWorld) -> None:
         ("rm /etc/systemd/system/{unit}", "missing on the machine"),
         ("echo '# mine' >>/etc/systemd/system/{unit}", "edited on the machine"),
         ("systemctl disable -q {unit}", "not started at boot"),
+        (
+            "cd /etc/systemd/system; mkdir {unit}.d; printf '[Service]\nNice=5\n' >{unit}.d/nice.conf",
+            "changed by /etc/systemd/system/{unit}.d/nice.conf",
+        ),
+        (
+            "systemctl set-property {unit} CPUWeight=50",
+            "changed by /etc/systemd/system.control/{unit}.d/50-CPUWeight.conf",
+        ),
     ],
 )
 def test_a_unit_that_is_altered_is_drift_and_healed(up: HostWorld, damage: str, told: str) -> None:
@@ -84,10 +92,32 @@ def test_a_unit_that_is_altered_is_drift_and_healed(up: HostWorld, damage: str, 
     name = unit(up)
     before = up.bare.run(f"systemctl show -p MainPID {name}")
     up.bare.run(damage.format(unit=name))
-    assert drift(up) == {"unit": told}
+    assert drift(up) == {"unit": told.format(unit=name)}
     up.up()
     assert drift(up) is None
     assert up.bare.run(f"systemctl is-enabled {name}; systemctl show -p MainPID {name}") == f"enabled\n{before}"
+
+
+def test_what_was_set_aside_is_there_and_changes_nothing(up: HostWorld) -> None:
+    """Also what was set aside before, under the same name."""
+    name, folder = unit(up), f"/etc/systemd/system/{unit(up)}.d"
+    for nice in (6, 7):
+        up.bare.run(f"mkdir -p {folder}; printf '[Service]\nNice={nice}\n' >{folder}/own.conf")
+        up.up()
+    kept = up.bare.run(f"cd {folder}; grep -h Nice own.conf.off*")
+    assert sorted(kept.split()) == ["Nice=6", "Nice=7"]
+    assert up.bare.run(f"systemctl show -p Nice,CPUWeight {name}") == "CPUWeight=[not set]\nNice=0\n"
+
+
+def test_what_is_meant_for_all_units_is_left_alone(up: HostWorld) -> None:
+    """Twin: a machine's own rules for every unit of ours, or for all there are, are no drift."""
+    file = "/etc/systemd/system/enginehouse-.service.d/own.conf"
+    up.bare.run(f"mkdir {file.rpartition('/')[0]}; printf '[Service]\nNice=5\n' >{file}; systemctl daemon-reload")
+    assert up.bare.run(f"systemctl show -p Nice {unit(up)}") == "Nice=5\n"
+    assert drift(up) is None
+    up.up()
+    assert up.bare.holds(f"ls {file}")
+    up.bare.run(f"rm -r {file.rpartition('/')[0]}; systemctl daemon-reload")
 
 
 def test_destroy_takes_the_unit_away(up: HostWorld) -> None:

@@ -16,6 +16,7 @@ import pytest
 from enginehouse.converge import foresee
 from enginehouse.converge.engine_unit import name
 from enginehouse.errors import ConvergeFailed
+from enginehouse.planner.parts import Side
 from tests.converge.load import load, wait_for_answers
 from tests.hosts.lab import Machine
 from tests.hosts.test_unit import drift, serves
@@ -177,7 +178,7 @@ def test_a_unit_that_is_altered_is_drift_and_healed(up: UnitWorld) -> None:
     up.bare.run(f"systemctl set-property {unit} MemoryMax=infinity")
     observed = up.observe(up.replica())
     assert observed is not None
-    assert observed.inputs["drift"] == {"unit": "changed while it runs (50-MemoryMax.conf)"}
+    assert observed.inputs["drift"] == {"unit": "changed on the machine (50-MemoryMax.conf)"}
     with load(up, clients=2) as count:
         up.up()
         wait_for_answers(count, 2, within_s=60)
@@ -185,6 +186,26 @@ def test_a_unit_that_is_altered_is_drift_and_healed(up: UnitWorld) -> None:
     assert up.unit() != unit
     assert up.bare.run(f"systemctl show -p MemoryMax {up.unit()}") == f"MemoryMax={LIMIT_MIB << 20}\n"
     assert drift(up) is None
+
+
+def test_a_file_that_changes_the_unit_is_drift_and_set_aside(up: UnitWorld) -> None:
+    """Named with its path, for the side that serves and for the one that is next; nothing of it is deleted."""
+    folders = [f"/etc/systemd/system/{name(up.stack, 'chat-box-0', side, STATE)}.d" for side in Side]
+    for folder in folders:
+        up.bare.run(f"mkdir {folder}; printf '[Service]\nLimitNOFILE=999\n' >{folder}/limit.conf")
+    up.bare.run("systemctl daemon-reload")
+    serving = f"/etc/systemd/system/{up.unit()}.d/limit.conf"
+    observed = up.observe(up.replica())
+    assert observed is not None
+    assert observed.inputs["drift"] == {"unit": f"changed on the machine ({serving})"}
+    with load(up, clients=2) as count:
+        up.up()
+        wait_for_answers(count, 2, within_s=60)
+    assert count.failed == []
+    assert up.bare.run(f"systemctl show -p LimitNOFILE {up.unit()}") != "LimitNOFILE=999\n"
+    assert up.bare.run(f"cd {folders[0]}; ls; cd {folders[1]}; ls") == "limit.conf.off\n" * 2
+    assert drift(up) is None
+    up.bare.run(f"rm -r {' '.join(folders)}")
 
 
 def test_a_reboot_brings_it_back(up: UnitWorld) -> None:

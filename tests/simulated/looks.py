@@ -174,6 +174,7 @@ _LOOKS: Mapping[str, Callable[..., Facts]] = {
     "find_state": _find_state,
     "machine": _machine,
     "system": lambda machine, stack: iter(()),
+    "drop_ins": lambda machine, unit: iter(()),
     "[": _test,
     "text_of": _text_of,
     "drained_in": _drained_in,

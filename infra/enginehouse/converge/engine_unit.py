@@ -13,11 +13,13 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
+import enginehouse.converge.drop_ins as drop_ins
 import enginehouse.converge.memory_limit as memory_limit
+import enginehouse.converge.scripts as scripts
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.places import UNIT, Places
 from enginehouse.converge.programs import PRIVATE, START
-from enginehouse.converge.steps import Placed
+from enginehouse.converge.steps import Placed, Sh
 from enginehouse.converge.weights import program_folder
 from enginehouse.planner.parts import SYSTEMD_RUN, ReplicaPart, Side
 from enginehouse.render.symbols import fill
@@ -117,10 +119,22 @@ def name(stack: str, part: str, side: Side, state: str) -> str:
     return f"enginehouse-{stack}_{part}_{side}-{hashlib.sha256(state.encode()).hexdigest()[:8]}.service"
 
 
-def altered(facts: Facts, side: Side | None) -> str:
-    """What somebody changed of that side's unit while it runs, by the files that hold it; empty if nothing."""
+def altered(part: ReplicaPart, facts: Facts, side: Side | None) -> str:
+    """What somebody changed of that side's unit, by the files that hold it; empty if nothing."""
     rows = (line.split(" ", 1) for line in facts.texts.get("altered", "").splitlines())
-    return ", ".join(file for found, file in rows if found == side)
+    files = [file for found, file in rows if found == side]
+    return ", ".join((*files, *(_drop_ins(part, facts, side) if side else ())))
+
+
+def set_aside(part: ReplicaPart, facts: Facts) -> Iterator[Sh]:
+    """What keeps files of others from changing the engine's units, before one of them starts."""
+    if found := [path for side in Side for path in _drop_ins(part, facts, side)]:
+        script = scripts.change(*drop_ins.set_aside(found), "systemctl daemon-reload")
+        yield Sh(title=drop_ins.title(found), script=script)
+
+
+def _drop_ins(part: ReplicaPart, facts: Facts, side: Side) -> tuple[str, ...]:
+    return drop_ins.of(name(part.stack, part.name, side, facts.state), facts)
 
 
 def _ours(part: ReplicaPart, places: Places, weights: str) -> tuple[str, ...]:

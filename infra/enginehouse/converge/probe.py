@@ -201,6 +201,7 @@ def _host(part: HostPart) -> Iterator[str]:
     yield "key home; printf '%s' \"$HOME\""
     yield "key path; printf '%s' \"$PATH\""
     yield f"system {part.stack}"
+    yield f"drop_ins 'enginehouse-{part.stack}-????????.service'"
     yield f"text_of installing {places.installing}"
     yield f"other_host {places.stack_folder} {part.name}"
     folders = (f"{STATE}/host", f"{STATE}/weights", places.stack_folder, *_host_folders(places))
@@ -237,6 +238,7 @@ def _replica(part: ReplicaPart) -> Iterator[str]:
     yield f"drained_in {places.stack_folder}"
     if part.runtime is Runtime.SYSTEMD:
         yield f"altered_units {part.stack} {part.name}"
+        yield f"drop_ins 'enginehouse-{part.stack}_{part.name}_?-????????.service'"
     if part.image:
         asked_of = " ".join(container_name(part, side) for side in Side)
         yield f"containers_as_are {SOCKET.removeprefix('unix://')} {asked_of}"

@@ -217,8 +217,7 @@ def _stage(replica: Replica, target: Runner) -> Iterator[Step]:
 
     Until that is through, it claims what both releases need.
     """
-    if replica.part.image:
-        yield replica.bring_image()
+    yield from replica.prepare()
     *files, _ = replica.files(target.side)
     both = (*claimed.kept(replica.part, replica.facts), *replica.claims)
     if wrong := wrong_files((*files, claimed.file(replica.places, both)), replica.facts.files):

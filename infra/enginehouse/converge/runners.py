@@ -186,9 +186,11 @@ class Replica:
             self.program_file(self.runner(side), self.release),
         )
 
-    def bring_image(self) -> Sh:
-        """Of a part whose engine runs in a container."""
-        return containers.bring(self.part, self.places, self.tool.path, self._secrets)
+    def prepare(self) -> Iterator[Sh]:
+        """What an engine in a container or a unit of its own needs before its release is staged."""
+        if self.part.image:
+            yield containers.bring(self.part, self.places, self.tool.path, self._secrets)
+        yield from engine_unit.set_aside(self.part, self.facts)
 
     def watched(self, side: Side) -> Placed:
         """What the watchdog is told while this release serves on that side."""
@@ -254,7 +256,7 @@ class Replica:
     def _is_this_release(self, runner: Runner) -> bool:
         if runner.places != self.places or runner.process is None or runner.process.release != self.release:
             return False
-        if runner.hangs or engine_unit.altered(self.facts, runner.side):
+        if runner.hangs or engine_unit.altered(self.part, self.facts, runner.side):
             return False
         if container_drift.altered(self.part, self.facts, runner.side):
             return False

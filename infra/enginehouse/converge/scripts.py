@@ -75,9 +75,10 @@ def start_unit(places: Places, unit: str) -> str:
     )
 
 
-def install_unit(file: str, content: str, unit: str) -> str:
-    """Write a unit of systemd and let it be started at boot."""
+def install_unit(file: str, content: str, unit: str, first: Iterable[str]) -> str:
+    """Do what comes `first`, write a unit of systemd, and let it be started at boot."""
     return change(
+        *first,
         f"printf %s {shlex.quote(content)} >{file}.new",
         f"chmod 644 {file}.new",
         f"mv -f {file}.new {file}",

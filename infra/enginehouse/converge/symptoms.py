@@ -21,8 +21,8 @@ def differences(part: ReplicaPart, facts: Facts) -> dict[str, object]:
         drift["gpus"] = lost
     if not is_verified(part.weights, facts, "weights"):
         drift["weights"] = "missing or altered on the machine"
-    if facts.manifest and (altered := engine_unit.altered(facts, facts.manifest.side)):
-        drift["unit"] = f"changed while it runs ({altered})"
+    if facts.manifest and (altered := engine_unit.altered(part, facts, facts.manifest.side)):
+        drift["unit"] = f"changed on the machine ({altered})"
     if facts.manifest and (altered := container_drift.altered(part, facts, facts.manifest.side)):
         drift["container"] = f"changed while it runs ({altered})"
     return {**found, DRIFT: drift} if drift else found

@@ -7,6 +7,7 @@ import hashlib
 import shlex
 from collections.abc import Iterator
 
+import enginehouse.converge.drop_ins as drop_ins
 import enginehouse.converge.scripts as scripts
 from enginehouse.connectors.environment import SYSTEM_PATH
 from enginehouse.converge.facts import Facts
@@ -60,8 +61,10 @@ def install(part: HostPart, places: Places, facts: Facts) -> Iterator[Sh]:
     """What gives the machine the unit, and starts it at boot; a supervisor that runs already is not touched."""
     if possible(facts) and _wrong(part, places, facts):
         unit = name(part.stack, places.state)
-        script = scripts.install_unit(f"{_FOLDER}/{unit}", _content(part, places), unit)
-        yield Sh(title=f"giving the supervisor a unit of systemd, {unit}", script=script)
+        strange = drop_ins.of(unit, facts)
+        script = scripts.install_unit(f"{_FOLDER}/{unit}", _content(part, places), unit, drop_ins.set_aside(strange))
+        also = f", and {drop_ins.title(strange)}" if strange else ""
+        yield Sh(title=f"giving the supervisor a unit of systemd, {unit}{also}", script=script)
 
 
 def difference(part: HostPart, places: Places, facts: Facts) -> str:
@@ -83,7 +86,10 @@ def _wrong(part: HostPart, places: Places, facts: Facts) -> str:
         return "missing on the machine"
     if found != _content(part, places):
         return "edited on the machine"
-    return "" if "unit_enabled" in facts.texts else "not started at boot"
+    if "unit_enabled" not in facts.texts:
+        return "not started at boot"
+    strange = drop_ins.of(name(part.stack, places.state), facts)
+    return f"changed by {', '.join(strange)}" if strange else ""
 
 
 def _content(part: HostPart, places: Places) -> str:

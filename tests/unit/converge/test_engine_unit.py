@@ -267,7 +267,7 @@ def test_who_was_killed_for_another_reason_is_not_said_to_take_too_much(tmp_path
 @pytest.mark.parametrize(
     ("rows", "drift"),
     [
-        ("a 50-MemoryMax.conf\n", {"drift": {"unit": "changed while it runs (50-MemoryMax.conf)"}}),
+        ("a 50-MemoryMax.conf\n", {"drift": {"unit": "changed on the machine (50-MemoryMax.conf)"}}),
         ("b 50-MemoryMax.conf\n", {}),
         ("", {}),
     ],
