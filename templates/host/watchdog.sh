@@ -49,7 +49,7 @@ tell() { # EVENT TEXT: in the journal, and in the watchdog's own log
 # ---- the replica, its engine, and time
 
 configure() { # what converge says of the replica, and the process of its engine; fails if nobody is to watch it
-    { read -r side port hang_s ready_s gateway place health metrics counter address && read -r request; } \
+    { read -r side port hang_s ready_s gateway place health metrics counter address keys && read -r request; } \
         2>/dev/null <"$home/watch" || return
     hang=$((hang_s * 100)) tick=$((hang_s * 10))
     socket=$folder/$gateway/run/admin.sock
@@ -86,7 +86,16 @@ pass() { # until the next tick; time that nobody watched, as while the machine s
 ask() { # PATH HUNDREDTHS [curl's words]
     url=http://${address:-127.0.0.1}:$port$1 limit=$(seconds "$2")
     shift 2
-    ${exec-} curl -q -fs -g -m "$limit" --noproxy '*' "$@" "$url"
+    if [ -z "$keys" ]; then
+        ${exec-} curl -q -fs -g -m "$limit" --noproxy '*' "$@" "$url"
+        return
+    fi
+    # By a descriptor: nobody reads it among the words of a command.
+    value=
+    { read -r value; } 2>/dev/null <"$keys"
+    ${exec-} curl -q -fs -g -m "$limit" --noproxy '*' -H @- "$@" "$url" <<EOT
+Authorization: Bearer $value
+EOT
 }
 
 complete() { # HUNDREDTHS: a tiny completion; nobody keeps what it says

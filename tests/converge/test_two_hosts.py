@@ -52,6 +52,19 @@ def test_a_second_up_looks_once_at_each_part_and_machine_and_writes_nothing(runn
     assert (sum(way.runs for way in running.ways.values()), running.connector.holds) == (trips, 0), running.texts()
 
 
+def test_the_gateway_tells_of_hangs_on_its_own_machine_only(running: TwoHosts) -> None:
+    """How often an engine elsewhere hung is known there, and `status` tells it; a 0 would be made up."""
+    running.far_place("chat-far-0", "run").mkdir(exist_ok=True)
+    running.far_place("chat-far-0", "run", "hangs").write_text("3 2026-11-24T12:00:00+00:00\n")
+    text = running.metrics()
+    assert 'enginehouse_engine_hangs_total{replica="chat-box-0"} 0\n' in text
+    assert 'enginehouse_engine_hung{replica="chat-box-0"} 0\n' in text
+    assert "chat-far-0" not in text
+    observed = running.observe(running.on(FAR))
+    assert observed is not None and observed.hangs is not None and observed.hangs.count == 3
+    running.far_place("chat-far-0", "run", "hangs").unlink()
+
+
 def test_what_is_observed_is_what_was_planned(running: TwoHosts) -> None:
     """A healthy stack has no difference and no complaint."""
     for part in running.plan().parts():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from enginehouse.planner.parts import (
     Backend,
@@ -72,3 +73,12 @@ def _backend(model: str, replicas: int, slots: int, ports: Iterator[int]) -> Bac
             for side in Side
         ),
     )
+
+
+def elsewhere(part: GatewayPart) -> GatewayPart:
+    """The second replica of its first backend is on another machine, whose engines ask for a key."""
+    first, *others = part.backends
+    servers = tuple(
+        replace(server, host="far", address="10.9.0.12") if "-1-" in server.name else server for server in first.servers
+    )
+    return replace(part, backends=(replace(first, servers=servers, sends_key=True), *others))

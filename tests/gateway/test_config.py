@@ -21,6 +21,8 @@ def check(haproxy: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def place(case: Path, folder: Path) -> None:
     (folder / "run").mkdir()
     (folder / "run" / "servers.state").write_text("1\n")
+    if "engines.map" in (case / "haproxy.cfg").read_text():
+        (folder / "engines.map").write_text("engines Bearer key\n")
     for path in case.iterdir():
         text = path.read_text()
         secrets = {name.removeprefix("sha256:"): Secret(name) for name in names(text)}

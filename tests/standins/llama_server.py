@@ -26,9 +26,11 @@ from typing import Any
 
 VALUED = (
     "model", "alias", "host", "port", "ctx-size", "parallel", "cache-ram", "sse-ping-interval", "threads", "fit",
-    "cors-origins", "chat-template", "gpu-layers",
+    "cors-origins", "chat-template", "gpu-layers", "api-key-file",
 )  # fmt: skip
 BARE = ("metrics", "slots", "offline", "no-ui", "no-cors-credentials", "jinja")
+OPEN = ("/health", "/v1/health")
+"""What goes without a key, also where there is one (measured 2026-12, b11434)."""
 VERSION = "version: 11434 (stand-in)\nbuilt with nothing for nobody\n"
 
 
@@ -64,6 +66,7 @@ class Engine:
         self.slots = threading.Semaphore(int(options.parallel) if self.behaviour.get("queue") else 1000)
         self.turns = threading.Event()
         self.turns.set()
+        self.keys = keys(options.api_key_file) if options.api_key_file else ()
         self.journal = Journal(options)
         self.journal.note("started")
 
@@ -102,7 +105,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if "Accept-Encoding" in self.headers:
             self.server.engine.journal.note("awaited")
-        if not self.server.engine.loaded.is_set():
+        if not self._may():
+            self._refuse()
+        elif not self.server.engine.loaded.is_set():
             self._send(503, {"error": {"message": "Loading model"}})
         elif self.path == "/metrics":
             self.server.engine.turns.wait()
@@ -114,6 +119,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         engine, name = self.server.engine, self.headers.get("X-Request-Id")
+        if not self._may():
+            self._refuse()
+            return
         if name:
             engine.journal.note("request", id=name, loaded=engine.loaded.is_set())
         with engine.lock:
@@ -126,6 +134,13 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             with engine.lock:
                 engine.busy -= 1
+
+    def _may(self) -> bool:
+        accepted, key = self.server.engine.keys, self.headers.get("Authorization", "").removeprefix("Bearer ")
+        return not accepted or self.path in OPEN or key in accepted
+
+    def _refuse(self) -> None:
+        self._send(401, {"error": {"message": "Invalid API Key", "type": "authentication_error", "code": 401}})
 
     def _complete(self, request: dict[str, Any], behaviour: dict[str, Any]) -> None:
         self.server.engine.die("killed_at_completion")
@@ -196,6 +211,15 @@ def main() -> None:
     server = Server(engine)  # before the thread: one that prints while Python ends for want of a port aborts it
     threading.Thread(target=engine.load, daemon=True).start()
     server.serve_forever()
+
+
+def keys(file: str) -> tuple[str, ...]:
+    """One a line. A file that can't be read ends the start; one that holds none lets everybody in, as in the real one."""
+    try:
+        return tuple(filter(None, Path(file).read_text().splitlines()))
+    except OSError:
+        print(f"error while handling argument \"--api-key-file\": error: failed to open file '{file}'", flush=True)
+        sys.exit(1)
 
 
 def arguments(words: list[str]) -> argparse.Namespace:

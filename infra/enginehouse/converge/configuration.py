@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import enginehouse.converge.engine_keys as engine_keys
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.places import Places
 from enginehouse.converge.programs import placed, releases_on
@@ -59,7 +60,7 @@ def configuration(part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]
         if fault:
             raise ConvergeFailed(f"the secret {key!r} is not the endpoint's private key: {fault}") from None
         raise
-    name = _name(part, {file.path: file.sha256 for file in inside})
+    name = _name(part, facts, {file.path: file.sha256 for file in inside})
     files = tuple(replace(file, path=f"{places.release(name)}{file.path}") for file in inside)
     return Configuration(name=name, files=files)
 
@@ -72,9 +73,13 @@ def _key_fault(part: GatewayPart, key: Secret) -> str | None:
     return key_fault(key.reveal(), certificate)
 
 
-def _name(part: GatewayPart, content: Mapping[str, str]) -> str:
-    """From the SHA-256 of each file, by its path below the release's folder, which begins with a slash."""
-    return f"{release_id(part)}{_BETWEEN}{digest(content)[:12]}"
+def _name(part: GatewayPart, facts: Facts, content: Mapping[str, str]) -> str:
+    """From the SHA-256 of each file, by its path below the release's folder, which begins with a slash.
+
+    What HAProxy sends to engines is made on the machine, and stands for the keys that it is made from.
+    """
+    made = {f"/{engine_keys.MAP}": facts.engine_keys} if engine_keys.sends(part) else {}
+    return f"{release_id(part)}{_BETWEEN}{digest({**content, **made})[:12]}"
 
 
 def _staged(part: GatewayPart, facts: Facts, places: Places) -> Configuration | None:
@@ -90,6 +95,6 @@ def _whole(part: GatewayPart, facts: Facts, places: Places, name: str) -> tuple[
     folder = places.release(name)
     stored = {f"/{file.path}": facts.files.get(f"{folder}/{file.path}") for file in part.files}
     found = {path: file for path, file in stored.items() if file}
-    right = _name(part, {path: file.sha256 for path, file in found.items()}) == name
+    right = _name(part, facts, {path: file.sha256 for path, file in found.items()}) == name
     files = tuple(Staged(path=f"{folder}{path}", sha256=f.sha256, mode=f.mode) for path, f in found.items())
     return files if right and [f.mode for f in files] == [f.mode for f in part.files] else ()

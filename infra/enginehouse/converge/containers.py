@@ -15,6 +15,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+import enginehouse.converge.engine_keys as engine_keys
 import enginehouse.converge.memory_limit as memory_limit
 import enginehouse.converge.scripts as scripts
 from enginehouse.converge.places import CONTAINER, GATEWAY, Places
@@ -63,6 +64,8 @@ def start_script(
     docker, *arguments = command
     image, mirrored = str(part.image), _is_mirrored(part.registry)
     words = f'"$image" {shlex.join(arguments)}' if mirrored else shlex.join((image, *arguments))
+    keys = engine_keys.file(places, release, side) if engine_keys.asks(part) else ""
+    shown = (weights, keys) if keys else (weights,)
     run = _run(
         part,
         places,
@@ -70,7 +73,7 @@ def start_script(
         docker,
         first=_limit(part),
         whose={"release": release, **({"image": image} if mirrored else {})},
-        room=(*_room(part.container or Container()), f"--mount={_mount(weights)}", *_devices(gpus)),
+        room=(*_room(part.container or Container()), *(f"--mount={_mount(path)}" for path in shown), *_devices(gpus)),
         env=tuple(env),
     )
     text = render(
@@ -78,6 +81,7 @@ def start_script(
         **_common(part, places, side, docker),
         exports=[f"{name}={shlex.quote(value)}" for name, value in env.items()],
         greeting=greeting,
+        keys=keys,
         notices=False,
         run=f"{run} {words}",
         stop_s=END_S,
@@ -112,6 +116,7 @@ def gateway_script(part: GatewayPart, places: Places, folder: str, command: Sequ
         **_common(part, places, GATEWAY, docker),
         exports=(),
         greeting=greeting,
+        keys="",
         notices=True,
         run=f'{run} "$image" {shlex.join(arguments)}',
         stop_s=SOFT_STOP_S,

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 import enginehouse.converge.drop_ins as drop_ins
+import enginehouse.converge.engine_keys as engine_keys
 import enginehouse.converge.memory_limit as memory_limit
 import enginehouse.converge.scripts as scripts
 from enginehouse.converge.facts import Facts
@@ -25,6 +26,8 @@ from enginehouse.planner.parts import SYSTEMD_RUN, ReplicaPart, Side
 from enginehouse.render.symbols import fill
 from enginehouse.render.templates import render
 
+CREDENTIAL = "keys"
+"""What systemd calls the file with the engine's keys, which it gives to the unit's user alone (since 247)."""
 ENVIRONMENT = "environment"
 """The file with an engine's variables, in its release: properties of a unit can be read by every user."""
 END_S = 5
@@ -85,6 +88,9 @@ def start_script(
         f"ExecStopPost=+/bin/sh {_quoted(start)} ended",
     )
     unit = name(part.stack, part.name, side, places.state)
+    keys = engine_keys.file(places, release, side) if engine_keys.asks(part) else ""
+    if keys:
+        properties += (f"LoadCredential={CREDENTIAL}:{keys}",)
     run = (
         *(SYSTEMD_RUN, "--quiet", "--wait", "--pipe", "--collect", f"--unit={unit}", f"--description={mark}"),
         *(f"--property={text}" for text in properties),
@@ -97,6 +103,7 @@ def start_script(
         unit=unit,
         ended=f"{RUNTIME}/{unit}.ended",
         greeting=greeting,
+        keys=keys,
         ours=shlex.join(ours),
         theirs=weights if weights not in ours else "",
         folders=() if weights.startswith(HIDDEN) else _folders(weights),
@@ -112,6 +119,11 @@ def start_script(
         Placed(path=f"{folder}/{ENVIRONMENT}", content=variables, mode=PRIVATE),
         Placed(path=start, content=text, mode=PRIVATE),
     )
+
+
+def key_file(part: ReplicaPart, side: Side, state: str) -> str:
+    """Where the engine finds its keys."""
+    return f"{RUNTIME}/credentials/{name(part.stack, part.name, side, state)}/{CREDENTIAL}"
 
 
 def name(stack: str, part: str, side: Side, state: str) -> str:

@@ -5,6 +5,7 @@ Every wait ends: at success, at failure, at its deadline, or when the person ask
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from enginehouse.converge.steps import (
     AwaitGateway,
     BecomeReady,
     Fetch,
+    HandOver,
     Place,
     Placed,
     Prove,
@@ -125,6 +127,15 @@ def _place(work: Work, step: Place) -> None:
     work.do(step.title, script, stdin=stdin)
 
 
+def _hand_over(work: Work, step: HandOver) -> None:
+    keys = work.at(step.keeper).do(step.title, f"cat {shlex.quote(step.source)}").stdout
+    file = Placed(path=step.file.path, content=keys, mode=step.file.mode)
+    if file.sha256 != step.file.sha256:
+        raise ConvergeFailed(f"{step.title} failed: it was changed meanwhile; run again")
+    script, stdin = scripts.place([file])
+    work.do(step.title, script, stdin=stdin)
+
+
 def _start(work: Work, step: StartProgram) -> None:
     script, stdin = scripts.place([step.file], folders=step.folders)
     work.do(step.title, script, stdin=stdin)
@@ -168,6 +179,7 @@ _EXECUTORS: Mapping[type[Step], Callable[[Work, Any], None]] = {
     Place: _place,
     Upload: upload,
     Fetch: _fetch,
+    HandOver: _hand_over,
     StartProgram: _start,
     StopProgram: _stop,
     BecomeReady: become_ready,

@@ -113,6 +113,10 @@ class Facts:
     hung: Hung | None = None
     """Replica only: its engine hangs, as the watchdog says."""
     hangs: Hangs | None = None
+    engine_keys: str | None = None
+    """Digest of the keys that engines on other machines than their gateway accept, as its machine has them."""
+    engine_maps: frozenset[str] = frozenset()
+    """Gateway only: its releases that send the first of them."""
     hung_others: Mapping[str, Hung] = field(default_factory=dict)
     """Replicas that this part depends on and whose engine hangs, by part name."""
     claims: tuple[Claimed, ...] = ()
@@ -180,6 +184,8 @@ def parse(values: Values, stack: str) -> Facts:
         hung=hung(values.get("hung")),
         hangs=hangs(values.get("hangs")),
         hung_others={name: found for name, value in _of_others("hung", values) if (found := hung(value))},
+        engine_keys=values.get("engine_keys", "")[:64] or None,
+        engine_maps=frozenset(values.get("engine_maps", "").splitlines()),
         claims=claims(values.get("claims", "")),
         files=dict(_files(values.get("files", ""))),
         processes=tuple(_processes(values.get("processes", ""), stack)),

@@ -12,6 +12,7 @@ from dataclasses import replace
 import enginehouse.converge.certificates as certificates
 import enginehouse.converge.claimed as claimed
 import enginehouse.converge.containers as containers
+import enginehouse.converge.engine_keys as engine_keys
 import enginehouse.converge.scripts as scripts
 import enginehouse.converge.servers as servers
 from enginehouse.converge.configuration import configuration, shown
@@ -58,6 +59,13 @@ from enginehouse.render.symbols import Secret, fill
 
 def steps(part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     """What makes this configuration the one that is served. Raises `ConvergeFailed` if a port is somebody else's."""
+    engine_keys.check_sent(part, facts)
+    if engine_keys.sends(part) and not facts.engine_keys:
+        return engine_keys.first(Places.of(part, facts.state), host=None)
+    return _decide(part, facts, secrets)
+
+
+def _decide(part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     gateway = _Gateway(part, facts, secrets)
     stage = tuple(_stage(gateway))
     renewal = certificates.keep(part, gateway.places, facts, gateway.wrong)
@@ -72,7 +80,7 @@ def foreseen(part: GatewayPart, facts: Facts, secrets: Mapping[str, Secret]) -> 
     """The steps once the host part has been brought: where HAProxy is missing, it says how it will come."""
     if facts.manifest is None and _program(part) not in facts.tools:
         return Steps(effect=Effect.START, reason="HAProxy starts with this configuration, once it is installed")
-    return steps(part, facts, secrets)
+    return _decide(part, facts, secrets)
 
 
 def _meaning(gateway: _Gateway, stage: tuple[Step, ...], activate: tuple[Step, ...]) -> tuple[Effect, str]:
@@ -111,6 +119,8 @@ def differences(part: GatewayPart, facts: Facts) -> dict[str, object]:
         drift["servers"] = {seat.server: fault for seat, fault in wrong.items()}
     if facts.manifest and facts.texts.get("current", "").strip() != f"releases/{facts.manifest.release}":
         drift["current"] = "points to another configuration"
+    if wrong_key := engine_keys.difference(part, facts):
+        drift["key of the engines"] = wrong_key
     if not _saved(facts):
         drift["server states"] = "not saved for the next start"
     drift |= certificates.differences(part, facts)
@@ -143,6 +153,7 @@ class _Gateway:
         check = tuple(fill(word, symbols, {}) for word in commands.check(self.tool.path))
         self.check = containers.gateway_check(part, self.places, check) if part.image else shlex.join(check)
         self.secrets = secrets
+        self.lacks_key = engine_keys.sends(part) and self.release not in facts.engine_maps
 
     @property
     def running(self) -> bool:
@@ -160,7 +171,7 @@ class _Gateway:
 
     def switches(self) -> bool:
         """Whether HAProxy starts, or starts to serve another configuration than before."""
-        changes = bool(self.changed() - {OnChange.NONE}) or bool(self.certificate_fault)
+        changes = bool(self.changed() - {OnChange.NONE}) or bool(self.certificate_fault) or self.lacks_key
         return self.starts() or changes or not self.is_current()
 
     def starts(self) -> bool:
@@ -234,7 +245,9 @@ def _stage(gateway: _Gateway) -> Iterator[Step]:
         later.add(gateway.program_file)
     if files := tuple(file for file in gateway.wrong if file not in later):
         yield Place(title=f"staging configuration {gateway.id}", files=files)
-    if set(gateway.wrong) & set(gateway.served):
+    if gateway.lacks_key:
+        yield engine_keys.send(gateway.places, gateway.folder)
+    if gateway.lacks_key or set(gateway.wrong) & set(gateway.served):
         yield Sh(title="checking it with HAProxy", script=scripts.change(gateway.check))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import enginehouse.converge.engine_keys as engine_keys
 from enginehouse.converge.context import Context
 from enginehouse.converge.facts import Facts
 from enginehouse.converge.look import gateway_away, is_there, look_around
@@ -45,9 +46,9 @@ def check_reach(part: Part, facts: Facts, context: Context) -> None:
 
 
 def _also(part: Part, facts: Facts) -> Iterator[str]:
-    """Where the gateway of a replica is, if it is there already; where replicas left something for their gateway."""
+    """Where the gateway of a replica is, if it is there already or has a key for it; where replicas left something for their gateway."""
     match part:
-        case ReplicaPart() if facts.servers is not None or part.gateway.part in facts.others:
+        case ReplicaPart() if facts.servers is not None or part.gateway.part in facts.others or engine_keys.asks(part):
             yield from facts.elsewhere
         case GatewayPart():
             leaving = {manifest.part.host for manifest in facts.others.values() if manifest.left}

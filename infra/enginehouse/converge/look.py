@@ -112,6 +112,7 @@ def _joined(facts: Facts, answers: Mapping[str, Facts | str]) -> Facts:
         elsewhere={host: found.state for host, found in there.items()},
         away={host: answer for host, answer in answers.items() if isinstance(answer, str)},
         servers=next((found.servers for found in there.values() if found.servers is not None), facts.servers),
+        engine_keys=next((found.engine_keys for found in there.values() if found.engine_keys), facts.engine_keys),
         frozen=next((found.frozen for found in there.values() if found.frozen), facts.frozen),
         others={name: m for found in (facts, *there.values()) for name, m in found.others.items()},
         drained_others={name: o for found in (*there.values(), facts) for name, o in found.drained_others.items()},

@@ -117,6 +117,11 @@ class Places:
         return f"{self.stack_folder}/own_ca"
 
     @property
+    def engine_keys(self) -> str:
+        """On the gateway's machine: the keys that engines on other machines accept; no part is called like it."""
+        return f"{self.stack_folder}/engine_keys"
+
+    @property
     def journal(self) -> str:
         return f"{self.stack_folder}/events.jsonl"
 

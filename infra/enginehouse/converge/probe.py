@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import enginehouse.converge.certificates as certificates
+import enginehouse.converge.engine_keys as engine_keys
 from enginehouse.converge.containers import SOCKET
 from enginehouse.converge.containers import name as container_name
 from enginehouse.converge.places import (
@@ -281,6 +282,8 @@ def _gateway_of(part: ReplicaPart) -> Iterator[str]:
     yield f"text_of frozen {places.frozen}"
     yield f"text_of owner {places.owner}"
     yield f"drained_in {places.stack_folder}"
+    if engine_keys.asks(part):
+        yield from engine_keys.probe(places.other(part.gateway.part))
     yield from _servers(places.other(part.gateway.part))
 
 
@@ -297,6 +300,8 @@ def _gateway(part: GatewayPart) -> Iterator[str]:
     yield _listeners(part)
     yield f"gateway_stats {metrics_port_file(places)}"
     yield from certificates.probe(part, places)
+    if engine_keys.sends(part):
+        yield from engine_keys.probe(places)
     yield f"key current; readlink {places.part}/current 2>/dev/null"
     yield f"[ ! -S {admin_socket(places)} ] || yes socket"
     yield f"[ ! -s {saved_servers(places)} ] || yes saved"

@@ -35,16 +35,29 @@ def words(program: str, args: Args) -> tuple[str, ...]:
 
 
 def start_script(
-    folder: str, mark: str, greeting: str, command: Iterable[str], env: Mapping[str, str], *, notices: bool = False
+    folder: str,
+    mark: str,
+    greeting: str,
+    command: Iterable[str],
+    env: Mapping[str, str],
+    *,
+    notices: bool = False,
+    keys: str = "",
 ) -> Placed:
     """The script that becomes the program. Values of any kind are safe in it: every word is quoted for the shell.
 
-    With `notices` the greeting goes where the program's stderr goes.
+    With `notices` the greeting goes where the program's stderr goes. `keys` is a file without which it does not start.
     """
     exports = [f"{name}={shlex.quote(value)}" for name, value in env.items()]
     line = shlex.join(command)
     text = render(
-        "supervisor/start.sh.j2", mark=mark, greeting=greeting, notices=notices, exports=exports, command=line
+        "supervisor/start.sh.j2",
+        mark=mark,
+        greeting=greeting,
+        notices=notices,
+        exports=exports,
+        keys=keys,
+        command=line,
     )
     return Placed(path=f"{folder}/{START}", content=text, mode=PRIVATE)
 

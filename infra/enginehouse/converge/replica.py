@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import enginehouse.converge.claimed as claimed
+import enginehouse.converge.engine_keys as engine_keys
 import enginehouse.converge.scripts as scripts
 import enginehouse.converge.sides as sides
 from enginehouse.converge.facts import Facts
@@ -43,13 +44,19 @@ from enginehouse.render.symbols import Secret
 def steps(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     """What makes this release the one that serves. Raises `ConvergeFailed` if something it stands on is missing."""
     replica = Replica(part, facts, secrets)
+    if replica.comes_later:
+        return Steps(reason=engine_keys.LATER)
     _check_ground(replica)
+    if engine_keys.asks(part) and not facts.engine_keys and not facts.away:
+        return engine_keys.first(replica.gateway, host=replica.gateway_host)
     return _decide(replica)
 
 
 def foreseen(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     """The steps once host and weights are there. Before new weights are, nobody knows what fits into memory."""
     replica = Replica(part, facts, secrets)
+    if replica.comes_later:
+        return Steps(reason=engine_keys.LATER)
     steps, moves = _foreseen(replica), _moving_gateway(replica)
     return replace(steps, reason=f"{steps.reason}; {moves}") if moves else steps
 
@@ -158,7 +165,7 @@ def _prove(replica: Replica, serving: Runner, *, known: bool) -> Activation:
     title = "waiting for the engine"
     loaded = replica.facts.health.get(serving.port) == 200
     hold = () if loaded or replica.facts.drained else sides.hold(replica, serving)
-    ready = sides.become_ready(replica, serving, title)
+    ready = sides.become_ready(replica, serving, title, replica.release)
     has_it = replica.takes_traffic(serving) and not hold
     traffic = () if has_it else sides.give_traffic(replica, serving, "giving it the traffic")
     forward = (*hold, ready, *traffic)
@@ -222,6 +229,7 @@ def _stage(replica: Replica, target: Runner) -> Iterator[Step]:
     both = (*claimed.kept(replica.part, replica.facts), *replica.claims)
     if wrong := wrong_files((*files, claimed.file(replica.places, both)), replica.facts.files):
         yield Place(title=f"staging release {replica.release}", files=wrong)
+    yield from replica.hand_over(target.side)
 
 
 def _target(replica: Replica, old: Runner | None) -> Runner:
@@ -286,7 +294,7 @@ def _start(replica: Replica, runner: Runner, title: str) -> tuple[Step, ...]:
     first = (sides.pause(replica, seats, f"holding requests back (side {runner.side} is not ready)"),) if seats else ()
     file = replica.files(runner.side)[-1]
     start = sides.start_program(runner, title, file)
-    ready = sides.become_ready(replica, runner, f"side {runner.side}")
+    ready = sides.become_ready(replica, runner, f"side {runner.side}", replica.release)
     return (*first, start, ready, *sides.give_traffic(replica, runner, f"giving side {runner.side} the traffic"))
 
 
@@ -300,7 +308,7 @@ def _undo_stop(replica: Replica, old: Runner, first: tuple[Step, ...]) -> tuple[
     assert old.process is not None
     file = replica.program_file(old, old.process.release)
     start = sides.start_program(old, f"starting release {old.process.release} again", file)
-    ready = sides.become_ready(replica, old, f"side {old.side}")
+    ready = sides.become_ready(replica, old, f"side {old.side}", old.process.release)
     traffic = sides.give_traffic(replica, old, "giving it the traffic", wait=False)
     # One that had no traffic, or hangs, gets it only together with its proof.
     of = first[0] if replica.takes_traffic(old) and not old.hangs else first[-1]
@@ -369,9 +377,10 @@ def _close(replica: Replica, serving: Runner, left: tuple[Left, ...], claims: tu
         yield Place(title="claiming what it needs", files=claims)
     if replica.facts.hung:
         yield Sh(title="forgetting that it hung", script=scripts.remove(places.hung))
+    keys = (found,) if (found := replica.keys(serving.side)) else ()
     yield WriteManifest(
         title="recording the release",
-        files=(*replica.files(serving.side), replica.watched(serving.side), _claims(replica)),
+        files=(*replica.files(serving.side), *keys, replica.watched(serving.side), _claims(replica)),
         tools=replica.tool.line(),
         release=replica.release,
         side=serving.side,

@@ -9,14 +9,16 @@ from functools import cached_property, partial
 import enginehouse.converge.claimed as claimed
 import enginehouse.converge.container_drift as container_drift
 import enginehouse.converge.containers as containers
+import enginehouse.converge.engine_keys as engine_keys
 import enginehouse.converge.engine_unit as engine_unit
 import enginehouse.converge.gpus as gpus
+import enginehouse.converge.symptoms as symptoms
 import enginehouse.converge.watch as watch
 from enginehouse.converge.facts import Facts, Process, Tool
 from enginehouse.converge.manifest import Left, Manifest
 from enginehouse.converge.places import Places, admin_socket, saved_servers, side_program
 from enginehouse.converge.programs import GREETING, choose_tool, placed, program_file, start_script, words
-from enginehouse.converge.steps import Placed, Seat, Sh, wrong_files
+from enginehouse.converge.steps import HandOver, Placed, Seat, Sh, Staged, wrong_files
 from enginehouse.engines import engines
 from enginehouse.engines.base import Engine
 from enginehouse.gateway.runtime import ServerState
@@ -81,9 +83,9 @@ class Replica:
         self.gateway_host = part.gateway.host if part.elsewhere else None
         """None: the gateway is on the replica's own machine."""
         state = facts.elsewhere.get(part.gateway.host, facts.state)
-        gateway = replace(self.places, state=state, name=part.gateway.part)
-        self.gateway_socket = admin_socket(gateway)
-        self.saved_servers = saved_servers(gateway)
+        self.gateway = replace(self.places, state=state, name=part.gateway.part)
+        self.gateway_socket = admin_socket(self.gateway)
+        self.saved_servers = saved_servers(self.gateway)
 
     @property
     def engine(self) -> Engine:
@@ -155,6 +157,7 @@ class Replica:
             "release": folder,
             "port": str(part.ports[side]),
             "side": side.value,
+            "keys": self._read_keys(side),
             f"tool:{part.program}": self.tool.path,
         }
         command = [fill(word, symbols, self._secrets) for word in words(f"@{{tool:{part.program}}}", part.args)]
@@ -179,7 +182,8 @@ class Replica:
             start = next((files for files in starts if self._runs(side, files)), starts[0])
         else:
             env |= {gpus.VISIBLE: ",".join(self.gpus)} if self.gpus else {}
-            start = (start_script(folder, f"{part.stack}/{part.name}/{side}", greeting, command, env),)
+            keys = symbols["keys"] if engine_keys.asks(part) else ""
+            start = (start_script(folder, f"{part.stack}/{part.name}/{side}", greeting, command, env, keys=keys),)
         return (
             *placed(part.files, folder, symbols, self._secrets),
             *start,
@@ -192,10 +196,35 @@ class Replica:
             yield containers.bring(self.part, self.places, self.tool.path, self._secrets)
         yield from engine_unit.set_aside(self.part, self.facts)
 
+    def keys(self, side: Side) -> Staged | None:
+        """The keys that this release accepts on that side, for the engine alone; None if it asks for none."""
+        path = engine_keys.file(self.places, self.release, side)
+        return engine_keys.wanted(self.part, self.facts, path, self.places.inside(path))
+
+    def hand_over(self, side: Side) -> tuple[HandOver, ...]:
+        """What brings them, unless they are there."""
+        keys = self.keys(side)
+        if keys is None or engine_keys.is_there(keys, self.facts):
+            return ()
+        return (engine_keys.hand_over(self.gateway, keys, self.gateway_host),)
+
+    @property
+    def is_let_in(self) -> bool:
+        """Whether the gateway that runs knows how to talk to the engine: requests without a key would be refused."""
+        return not engine_keys.asks(self.part) or engine_keys.is_sent(self.part, self.facts)
+
+    @property
+    def comes_later(self) -> bool:
+        """Whether one works that asks for no key, while the gateway sends none: an engine that asks for one would be
+        without requests until the gateway has been changed, and its turn is after the replicas'."""
+        works = self.facts.manifest is not None and not symptoms.complaints(self.part, self.facts)
+        return works and not self.is_let_in
+
     def watched(self, side: Side) -> Placed:
         """What the watchdog is told while this release serves on that side."""
         weights = self.facts.texts.get("weights", "").split()
-        return watch.watched(self.part, self.places, side, int(weights[0]) if weights else 0)
+        keys = engine_keys.file(self.places, self.release, side) if engine_keys.asks(self.part) else ""
+        return watch.watched(self.part, self.places, side, int(weights[0]) if weights else 0, keys)
 
     def program_file(self, runner: Runner, release: str) -> Placed:
         """The supervisor's file that runs `release` on that side."""
@@ -237,6 +266,12 @@ class Replica:
         process = self.facts.running(f"{self.places.name}/{side}")
         return bool(process and process.release == self.release) and not wrong_files(start, self.facts.files)
 
+    def _read_keys(self, side: Side) -> str:
+        """Where the engine finds them."""
+        if self.part.runtime is Runtime.SYSTEMD:
+            return engine_unit.key_file(self.part, side, self.places.state)
+        return engine_keys.file(self.places, self.release, side)
+
     def _own(self) -> tuple[Runner, ...]:
         """The sides under the present name. One that runs another release has that one's ports, as far as is known."""
         before = _replica_of(self.facts.manifest, self.part)
@@ -259,6 +294,8 @@ class Replica:
         if runner.hangs or engine_unit.altered(self.part, self.facts, runner.side):
             return False
         if container_drift.altered(self.part, self.facts, runner.side):
+            return False
+        if not engine_keys.is_there(self.keys(runner.side), self.facts):
             return False
         return not wrong_files(self.files(runner.side), self.facts.files)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enginehouse.converge.engine_keys as engine_keys
 from enginehouse.converge.runners import Replica, Runner
 from enginehouse.converge.steps import BecomeReady, Placed, Seat, SetServers, StartProgram, Step, WaitIdle
 from enginehouse.gateway.runtime import ServerState
@@ -15,7 +16,7 @@ def start_program(runner: Runner, title: str, file: Placed) -> StartProgram:
     return StartProgram(title=title, program=runner.program, file=file, folders=(f"{runner.places.part}/log",))
 
 
-def become_ready(replica: Replica, runner: Runner, title: str) -> BecomeReady:
+def become_ready(replica: Replica, runner: Runner, title: str, release: str) -> BecomeReady:
     return BecomeReady(
         title=title,
         engine=replica.engine.name,
@@ -26,6 +27,7 @@ def become_ready(replica: Replica, runner: Runner, title: str) -> BecomeReady:
         model=runner.model,
         within_s=replica.part.ready_within_s,
         log=runner.log,
+        keys=engine_keys.file(runner.places, release, runner.side) if replica.part.address else None,
     )
 
 
@@ -37,8 +39,9 @@ def hold(replica: Replica, runner: Runner) -> tuple[Step, ...]:
 
 
 def give_traffic(replica: Replica, runner: Runner, title: str, *, wait: bool = True) -> tuple[Step, ...]:
-    """Nothing, if the runner has no place at the gateway, or while the replica is drained."""
-    if runner.seat is None or replica.facts.drained:
+    """Nothing, if the runner has no place at the gateway or asks for a key that this does not send yet; nothing either
+    while the replica is drained."""
+    if runner.seat is None or replica.facts.drained or not replica.is_let_in:
         return ()
     return (_set(replica, runner.seat, ServerState.READY, title, usable_within_s=USABLE_S if wait else 0),)
 

@@ -73,6 +73,16 @@ class Place(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver(Step):
+    """Put a file that is on another machine, unless it is another one there by now. Only the run's memory holds it."""
+
+    keeper: str | None
+    """The machine that has it, at `source`; None: it is the part's own."""
+    source: str
+    file: Staged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upload(Step):
     """Bring a file of ours to `target`, continuing where an earlier upload ended; checked before it gets its name."""
 
@@ -130,6 +140,8 @@ class BecomeReady(Step):
     within_s: int
     log: str
     """The engine's log, whose last lines become the reasons of a failure."""
+    keys: str | None = None
+    """The file with the keys that it accepts, on its own machine, if it asks for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enginehouse.converge.container_drift as container_drift
+import enginehouse.converge.engine_keys as engine_keys
 import enginehouse.converge.engine_unit as engine_unit
 import enginehouse.converge.gpus as gpus
 from enginehouse.converge.facts import Facts
@@ -21,6 +22,8 @@ def differences(part: ReplicaPart, facts: Facts) -> dict[str, object]:
         drift["gpus"] = lost
     if not is_verified(part.weights, facts, "weights"):
         drift["weights"] = "missing or altered on the machine"
+    if wrong := engine_keys.difference(part, facts):
+        drift["key"] = wrong
     if facts.manifest and (altered := engine_unit.altered(part, facts, facts.manifest.side)):
         drift["unit"] = f"changed on the machine ({altered})"
     if facts.manifest and (altered := container_drift.altered(part, facts, facts.manifest.side)):

@@ -318,7 +318,8 @@ def _rest(
     """Nothing to do. Raises `ConvergeFailed` if the part does not do its work all the same."""
     if complaints := kind_of(part).complaints(part, facts, connector, context.secrets):
         raise ConvergeFailed(f"{part.name} is as it should be, but does not do its work", reasons=complaints)
-    context.progress(part.name, reason)
+    tell = context.progress if manifest.records(part) else context.notice  # what was asked for is still to come
+    tell(part.name, reason)
     return _outputs(part, manifest, facts)
 
 

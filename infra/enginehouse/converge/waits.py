@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 from enginehouse.catalog.explain import reasons
 from enginehouse.converge import completion
@@ -14,6 +15,8 @@ from enginehouse.errors import ConnectorError, ConvergeFailed, NotForwarded, exp
 from enginehouse.render.templates import render
 
 HEALTH_ANSWER_S = 5.0
+KEY_S = 10.0
+"""To read a small file."""
 FIRST_POLL_S, LONGEST_POLL_S = 0.1, 1.0
 """Small models load in a tenth of a second, large ones in minutes."""
 NOTICED_S = 2.0
@@ -136,9 +139,17 @@ class _Start:
         return self._work.at(self._step.asked_from)
 
     def _ask(self, method: str, path: str, body: bytes | None, deadline_s: float, asker: Work) -> Answer:
-        headers = {"Content-Type": "application/json"} if body else {}
+        headers = {"Content-Type": "application/json", **self._key()} if body else {}
         address = f"tcp:{self._step.address}"
         return ask(asker.connector, address, method, path, body=body, headers=headers, deadline_s=deadline_s)
+
+    def _key(self) -> dict[str, str]:
+        """What lets a request in; nothing if the engine asks for no key. Its machine is asked, and nothing keeps it."""
+        if self._step.keys is None:
+            return {}
+        script = f"head -n 1 {shlex.quote(self._step.keys)} 2>/dev/null || :"
+        key = self._work.connector.run(script, deadline_s=KEY_S).stdout.strip()
+        return {"Authorization": f"Bearer {key}"} if key else {}
 
     def _ending(self) -> Ending | None:
         try:

@@ -29,8 +29,11 @@ def hang_after_s(part: ReplicaPart, weights_bytes: int) -> int:
     return part.hang_after_s or HANG_AFTER_S + HANG_AFTER_S_PER_GIB * weights_bytes // 2**30
 
 
-def watched(part: ReplicaPart, places: Places, side: Side, weights_bytes: int) -> Placed:
-    """What the watchdog is told of the replica: one line of words, and the completion it asks for."""
+def watched(part: ReplicaPart, places: Places, side: Side, weights_bytes: int, keys: str = "") -> Placed:
+    """What the watchdog is told of the replica: one line of words, and the completion it asks for.
+
+    `keys` is the file with the keys that the engine accepts, if it asks for one.
+    """
     engine = engines()[part.engine]
     words = (
         side.value,
@@ -43,6 +46,7 @@ def watched(part: ReplicaPart, places: Places, side: Side, weights_bytes: int) -
         engine.metrics_path or _NONE,
         engine.progress_metric or _NONE,
         *([host_in_url(part.address)] if part.address else []),
+        *([keys] if keys else []),  # the last: a folder's name may hold blanks
     )
     request = json.dumps(completion.request(part.served_name, 1))
     return Placed(path=places.watch, content=f"{' '.join(words)}\n{request}\n", mode=PRIVATE)

@@ -15,6 +15,9 @@ Args: TypeAlias = Mapping[str, str | bool | tuple[str, ...]]
 LISTENS_ON = "@{address}"
 """In arguments and environment: the address that the engine listens on."""
 
+KEY_FILE = "@{keys}"
+"""In arguments: the file that `Engine.key_file_flag` names, where the engine reads it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionProblem:
@@ -68,5 +71,8 @@ class Engine:
     health_path: str
     """Answers 200 only when the model is loaded."""
     metrics_path: str | None
+    key_file_flag: str | None = None
+    """The flag that names a file with the keys it accepts, one a line; it then answers 401 to requests with none of them,
+    but health goes without. None: it asks for none, also where others than its gateway may reach it."""
     progress_metric: str | None = None
     """A number among the metrics that moves with every step of work: it tells one that is busy from one that hangs."""

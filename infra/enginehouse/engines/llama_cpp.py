@@ -213,5 +213,6 @@ ENGINE = Engine(
     weights_suffixes=(".gguf",),
     health_path="/health",
     metrics_path="/metrics",
+    key_file_flag="api-key-file",
     progress_metric="llamacpp:n_decode_total",
 )

@@ -92,7 +92,8 @@ def _config(part: GatewayPart) -> str:
 
 
 def _replicas(part: GatewayPart) -> list[str]:
-    return sorted({server.replica for backend in part.backends for server in backend.servers})
+    """Those of this machine: how often another machine's engines hung is known there."""
+    return sorted({server.replica for backend in part.backends for server in backend.servers if not server.host})
 
 
 def _backend(backend: Backend) -> dict[str, object]:
@@ -100,6 +101,7 @@ def _backend(backend: Backend) -> dict[str, object]:
     return {
         "name": backend.name,
         "slots": backend.slots,
+        "sends_key": backend.sends_key,
         "held": held(backend.slots, replicas),
         "servers": [
             {"name": s.name, "at": host_and_port(s.address or LOOPBACK, s.port), "slots": s.slots}

@@ -2,7 +2,7 @@
 
 Texts in a part may hold symbols, which `render.symbols` fills in on the way to a machine:
 `@{state}` (Enginehouse's folder on that machine), `@{part}` (this part's folder), `@{release}` (this release's folder),
-`@{port}`, `@{tool:NAME}` (a program the machine has), `@{secret:NAME}` and `@{sha256:NAME}` (a secret, its hash).
+`@{port}`, `@{tool:NAME}` (a program the machine has), `@{keys}` (the file with the keys that an engine accepts), `@{secret:NAME}` and `@{sha256:NAME}` (a secret, its hash).
 Digests are taken over symbols, so neither a secret nor a machine's folder is ever in one.
 """
 
@@ -251,6 +251,8 @@ class Backend:
     slots: int
     context_tokens: int
     servers: tuple[Server, ...]
+    sends_key: bool | None = None
+    """Whether requests are sent with the key of the stack's engines, which those on other machines ask for; None: no."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

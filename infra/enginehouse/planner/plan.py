@@ -34,7 +34,7 @@ from enginehouse.planner.parts import (
     WeightsPart,
 )
 from enginehouse.planner.seals import TlsMode
-from enginehouse.planner.stands import Stand, backend, backend_name, listening, stands_of
+from enginehouse.planner.stands import Stand, backend, backend_name, key_args, listening, stands_of
 from enginehouse.planner.tls import chain_of, listens_on, named_on, seal_of, tls_of, url_of
 from enginehouse.render.symbols import literal
 from enginehouse.spec.container import Container as WrittenContainer
@@ -63,6 +63,9 @@ DOCKER_TOOLS: Mapping[str, str] = {DOCKER: "20.10"}
 
 SYSTEMD_TOOLS: Mapping[str, str] = {SYSTEMD_RUN: "241"}
 """Needed beside them where engines run in units of their own; 241 is Debian 10's and knows all that those are told."""
+
+KEYED_UNIT_TOOLS: Mapping[str, str] = {SYSTEMD_RUN: "247"}
+"""The same where those ask for a key: `LoadCredential=`, which gives it to a unit's user alone, came with 247."""
 
 CONTAINED_GPU_TOOLS: Mapping[str, str] = {TOOLKIT: "1.12"}
 """Needed beside Docker where engines in containers compute on GPUs; 1.12 is the oldest whose answer was seen (2023)."""
@@ -135,6 +138,7 @@ def _host(spec: Spec, host: Host, *, fronts: bool) -> HostPart:
         **(DOCKER_TOOLS if apart or Runtime.DOCKER in runtimes else {}),
         **(CONTAINED_GPU_TOOLS if any(d.gpus and d.runtime is Runtime.DOCKER for d in here) else {}),
         **(SYSTEMD_TOOLS if Runtime.SYSTEMD in runtimes else {}),
+        **(KEYED_UNIT_TOOLS if Runtime.SYSTEMD in runtimes and not fronts else {}),
     }
     declared = spec.machines[host.group].gpus
     return HostPart(
@@ -212,7 +216,7 @@ def _replica(stand: Stand, deployment_name: str, index: int, name: str, gateway:
     deployment = _without_symbols(spec.deployments[deployment_name])
     engine = engines()[deployment.engine]
     path = _weights(spec, host, deployment_name, deployment).path
-    args = listening(stand, engine.args(deployment, path))
+    args = {**listening(stand, engine.args(deployment, path)), **key_args(stand, engine)}
     declared, devices = spec.machines[host.group].gpus, stand.ports.gpus.get(name)
     return ReplicaPart(
         name=name,

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
-from enginehouse.engines.base import LISTENS_ON
+from enginehouse.engines import engines
+from enginehouse.engines.base import KEY_FILE, LISTENS_ON, Args, Engine
 from enginehouse.planner.addresses import LOOPBACK
 from enginehouse.planner.allocate import HostAllocation
 from enginehouse.planner.parts import Backend, Server, Side
@@ -59,6 +60,7 @@ def backend(name: str, stands: Sequence[Stand]) -> Backend:
         deployment=name,
         slots=slots,
         context_tokens=max(stand.spec.deployments[name].context_tokens for stand in stands),
+        sends_key=any(_asks(stand, engines()[stand.spec.deployments[name].engine]) for stand in stands) or None,
         servers=tuple(
             _server(stand, replica, side, slots, stand.spec.deployments[name].slots)
             for stand in stands
@@ -88,6 +90,15 @@ def listening(stand: Stand, given: Mapping[str, T]) -> dict[str, T]:
     """What an engine is given, with `LISTENS_ON` as the address. Filled in here: digests are taken over it."""
     address = stand.address or LOOPBACK
     return {name: _replaced(value, address) for name, value in given.items()}
+
+
+def key_args(stand: Stand, engine: Engine) -> Args:
+    """What makes an engine ask for a key, where others than its gateway may reach it."""
+    return {engine.key_file_flag: KEY_FILE} if engine.key_file_flag and _asks(stand, engine) else {}
+
+
+def _asks(stand: Stand, engine: Engine) -> bool:
+    return bool(stand.address and engine.key_file_flag)
 
 
 def _replaced(value: T, address: str) -> T:

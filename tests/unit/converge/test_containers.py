@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import enginehouse.converge.engine_keys as engine_keys
 import enginehouse.converge.memory_limit as memory_limit
 from enginehouse.converge.containers import bring, start_script
 from enginehouse.converge.journal import parse
@@ -67,8 +68,10 @@ class Started:
         oom: bool = False,
         mirrored: bool = False,
         images: str = "",
+        keys: str | None = None,
     ) -> None:
-        """`left`: ids of containers from before. `away`: how many questions fail first. `images`: digests and ids."""
+        """`left`: ids of containers from before. `away`: how many questions fail first. `images`: digests and ids.
+        `keys`: what is in the file of an engine that asks for a key."""
         client = folder / "docker"
         client.write_text(CLIENT)
         client.chmod(0o755)
@@ -76,12 +79,17 @@ class Started:
             (folder / name).write_text(str(content))
         (folder / "oom").write_text(str(oom).lower())
         (folder / "state" / REPLICA.stack).mkdir(parents=True)
+        self.keys = Path(engine_keys.file(Places.of(REPLICA, str(folder / "state")), "r1", Side.A))
+        if keys is not None:
+            self.keys.parent.mkdir(parents=True)
+            self.keys.write_text(keys)
         (script,) = start_script(
             replace(
                 REPLICA,
                 image=IMAGE,
                 memory_limit_mib=limit_mib,
                 registry=Registry(mirror="m.example") if mirrored else None,
+                args=REPLICA.args if keys is None else {**REPLICA.args, "api-key-file": "@{keys}"},
             ),
             Places.of(REPLICA, str(folder / "state")),
             Side.A,
@@ -220,3 +228,17 @@ def test_a_login_is_there_for_the_client_alone(tmp_path: Path, killed: bool) -> 
 
 def _mark() -> str:
     return f"{REPLICA.stack}/{REPLICA.name}/a"
+
+
+def test_a_container_sees_the_file_with_its_key_and_no_word_has_it(tmp_path: Path) -> None:
+    """Read-only, at the path that its arguments name."""
+    started = Started(tmp_path, keys="5ec7e7\n")
+    assert f"--mount=type=bind,source={started.keys},target={started.keys},readonly" in started.words
+    assert "5ec7e7" not in str(started.words)
+
+
+def test_without_its_key_no_container_starts(tmp_path: Path) -> None:
+    """With an empty file the engine would let everybody in."""
+    started = Started(tmp_path, keys="")
+    assert (started.done.returncode, started.words) == (1, [])
+    assert b"its key is missing" in started.done.stderr

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import enginehouse.converge.engine_keys as engine_keys
 import enginehouse.converge.engine_unit as engine_unit
 import enginehouse.converge.memory_limit as memory_limit
 from enginehouse.catalog.explain import explain
@@ -53,8 +54,10 @@ class Started:
         says: str = "exited 0 ",
         limit_mib: int | None = None,
         told: bool = False,
+        keys: str | None = None,
     ) -> None:
-        """`says`: what the unit leaves when the engine has ended. `told`: the script is told to end once it runs."""
+        """`says`: what the unit leaves when the engine has ended. `told`: the script is told to end once it runs.
+        `keys`: what is in the file of an engine that asks for a key."""
         state = folder / "state"
         (state / REPLICA.stack).mkdir(parents=True)
         self.weights = Path(weights or f"{state}/weights/0123456789abcdef/m.gguf")
@@ -71,6 +74,11 @@ class Started:
         for name, content in {"says": f"{says}\n", "unit": unit, "asked": "", "run": ""}.items():
             (folder / name).write_text(content)
         part = replace(REPLICA, runtime=Runtime.SYSTEMD, memory_limit_mib=limit_mib)
+        self.keys = Path(engine_keys.file(Places.of(part, str(state)), "r1", Side.A))
+        if keys is not None:
+            part = replace(part, args={**part.args, "api-key-file": "@{keys}"})
+            self.keys.parent.mkdir(parents=True)
+            self.keys.write_text(keys)
         self.environment, self.script = (file.content for file in _files(part, state, self.weights, arguments, env))
         self.done = subprocess.run(
             ["sh"],
@@ -304,3 +312,22 @@ def test_an_engine_among_what_is_hidden_is_shown_with_its_folder(tmp_path: Path)
         env={},
     )
     assert "'--property=BindReadOnlyPaths=\"/root/my tools\"'" in start.content
+
+
+def test_systemd_gives_a_unit_its_key_and_the_file_stays_roots(tmp_path: Path) -> None:
+    """For the unit's own user alone, where its arguments say; neither readable by others nor shown at its path."""
+    started = Started(tmp_path, keys="5ec7e7\n")
+    mode = started.keys.stat().st_mode & 0o777
+    assert f"LoadCredential=keys:{started.keys}" in started.properties
+    assert [text for text in started.properties if str(started.keys) in text] == [f"LoadCredential=keys:{started.keys}"]
+    assert started.keys.stat().st_mode & 0o777 == mode
+    assert "5ec7e7" not in str(started.words)
+    unit = engine_unit.name(REPLICA.stack, REPLICA.name, Side.A, "/s")
+    assert engine_unit.key_file(REPLICA, Side.A, "/s") == f"{tmp_path}/credentials/{unit}/keys"
+
+
+def test_without_its_key_no_unit_starts(tmp_path: Path) -> None:
+    """With an empty file the engine would let everybody in."""
+    started = Started(tmp_path, keys="")
+    assert (started.done.returncode, started.words) == (1, [])
+    assert b"its key is missing" in started.done.stderr

@@ -11,7 +11,7 @@ import pytest
 from enginehouse.gateway import files
 from enginehouse.planner.parts import Client, GatewayPart, OnChange
 from enginehouse.render.symbols import names
-from tests.gateway.parts import DEMO, gateway_part
+from tests.gateway.parts import DEMO, elsewhere, gateway_part
 
 CLIENTS = (
     Client(name="search", secrets=("search-2", "search-1"), requests_per_minute=600, concurrent=40),
@@ -24,6 +24,7 @@ CASES = {
     "two-models": gateway_part(("chat", "code")),
     "two-models-two-replicas-limits": gateway_part(("chat", "code"), replicas=2, clients=CLIENTS),
     "public": gateway_part(public=True),
+    "engines-elsewhere": elsewhere(gateway_part(("chat", "code"), replicas=2)),
     "ipv6": replace(gateway_part(), address="::1"),
 }
 
@@ -38,6 +39,20 @@ def test_every_file_takes_effect_by_a_reload_and_hashes_are_for_the_owner(part: 
     modes = {file.path: (file.on_change, file.mode) for file in files(part)}
     assert modes.pop("keys.map") == (OnChange.RELOAD, 0o600)
     assert set(modes.values()) == {(OnChange.RELOAD, 0o640)}
+
+
+def test_only_what_has_engines_elsewhere_is_sent_with_their_key() -> None:
+    """And their hangs, which this machine does not know, are not told."""
+    made = {file.path: file.content for file in files(CASES["engines-elsewhere"])}
+    backends = made["haproxy.cfg"].split("\nbackend ")
+    assert [text.split("\n")[0] for text in backends if "engines.map" in text] == ["be_chat"]
+    replicas = [f"{model}-laptop-{index}" for model in ("chat", "code") for index in (0, 1)]
+    assert [name for name in replicas if name not in made["engines.lua"]] == ["chat-laptop-1"]
+    assert all("engines.map" not in text for case in ("two-models", "public") for text in texts(case))
+
+
+def texts(case: str) -> list[str]:
+    return [file.content for file in files(CASES[case])]
 
 
 def test_keys_appear_as_symbols_for_hashes_and_nothing_else_is_secret() -> None:

@@ -12,7 +12,7 @@ from enginehouse.gateway.config import CONFIG
 from enginehouse.planner.allocate import allocate
 from enginehouse.planner.codec import from_plain, to_plain
 from enginehouse.planner.digests import restart_digest
-from enginehouse.planner.parts import GatewayPart, Plan, ReplicaPart
+from enginehouse.planner.parts import GatewayPart, Plan, ReplicaPart, Runtime
 from enginehouse.planner.plan import plan
 from enginehouse.render.symbols import fill
 from enginehouse.spec import load_text
@@ -126,6 +126,26 @@ def test_a_second_host_restarts_nothing_of_the_first() -> None:
     assert {name: restart_digest(part) for name, part in before.items()} == {
         name: restart_digest(after[name]) for name in before
     }
+
+
+def test_engines_on_other_hosts_ask_for_a_key_and_their_gateway_sends_it() -> None:
+    """Those beside it are asked as ever; without others it sends none. No value of it is in a plan."""
+    made = planned("node-1", "node-3")
+    assert {r.name: r.args.get("api-key-file") for r in made.replicas if r.index == 0} == {
+        "chat-node-1-0": None,
+        "chat-node-3-0": "@{keys}",
+    }
+    assert [backend.sends_key for backend in made.gateways[0].backends] == [True]
+    assert [backend.sends_key for backend in planned("node-1").gateways[0].backends] == [None]
+    assert "engines.map" not in str(planned("node-1").gateways[0].files)
+
+
+def test_a_unit_gets_its_key_from_a_systemd_that_can_keep_it_from_others() -> None:
+    """247 on hosts whose engines ask for one, 241 elsewhere."""
+    made = spec("node-1", "node-3")
+    chat = replace(made.deployments["chat"], runtime=Runtime.SYSTEMD)
+    hosts = plan(replace(made, deployments={"chat": chat}), NOTHING_LOCKED).hosts
+    assert {host.name: host.tools["systemd-run"] for host in hosts} == {"node-1": "241", "node-3": "247"}
 
 
 def test_a_host_with_fewer_slots_says_so_at_its_servers() -> None:
