@@ -3,9 +3,11 @@ each, so the same ports can't be used on both, and both have the same id."""
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,12 @@ from typing import Any
 from enginehouse.connectors import Connectors
 from enginehouse.connectors.base import Connector, Held, Result
 from enginehouse.connectors.local import LocalConnector
+from enginehouse.converge import completion
 from enginehouse.errors import Unreachable
 from enginehouse.planner.allocate import block
 from enginehouse.planner.parts import ConnectionKind, ReplicaPart
 from enginehouse.spec.lock import FORMAT, Lock, LockedHost, LockedPorts, LockedReplica
-from tests.converge.harness import Recorder, World
+from tests.converge.harness import MODEL, Recorder, World
 
 FAR = "far"
 PORTS_OF_FAR = 60
@@ -140,3 +143,22 @@ def own_address() -> str:
         probe.connect(("192.0.2.1", 9))
         found: str = probe.getsockname()[0]
         return found
+
+
+def keys(world: TwoHosts) -> list[str]:
+    """What the gateway's machine has for the engines of the other one."""
+    return world.place("engine_keys").read_text().splitlines()
+
+
+def far_side(world: TwoHosts) -> str:
+    return str(world.far_manifest("chat-far-0")["side"])
+
+
+def direct(world: TwoHosts, key: str | None, path: str = completion.PATH, method: str = "POST") -> int:
+    """The status that the other host's engine answers with, without its gateway."""
+    port = world.far_manifest("chat-far-0")["part"]["ports"][far_side(world)]
+    headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
+    body = json.dumps(completion.request(MODEL, 1)) if method == "POST" else None
+    with closing(http.client.HTTPConnection(world.address, port, timeout=30)) as connection:
+        connection.request(method, path, body=body, headers=headers)
+        return connection.getresponse().status

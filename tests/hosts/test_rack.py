@@ -23,6 +23,12 @@ pytestmark = pytest.mark.hosts
 
 SOON_S = 120.0
 FAR = "far"
+HOLDERS = """umask 077
+cat >/dev/shm/key
+grep -rlFf /dev/shm/key /var/lib/enginehouse /etc /tmp /root /home /var/log 2>/dev/null || :
+grep -laFf /dev/shm/key /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null || :
+rm /dev/shm/key"""
+"""A script that prints which files and processes of the machine hold what is on its stdin."""
 
 
 @dataclass(kw_only=True)
@@ -106,6 +112,41 @@ def test_an_exchange_on_both_machines_fails_no_request(rack: Rack) -> None:
         wait_for_answers(count, 4)
     assert count.failed == []
     assert rack.usable() == {"box", FAR}
+
+
+def test_another_machine_in_the_network_can_t_use_the_engine(rack: Rack, far: Machine) -> None:
+    """The gateway's machine is one for that, too, whoever is on it: without the key 401, with it an answer."""
+    answers = {key: rack.bare.run(asking(rack, key)) for key in ("", "wrong", "$(head -n 1 $keys)")}
+    assert [answer.strip() for answer in answers.values()] == ["401", "401", "200"]
+    place = f"/var/lib/enginehouse/{rack.stack}"
+    assert rack.bare.run(f"stat -c '%U %a' {place}/engine_keys").strip() == "root 600"
+    key = rack.bare.run(f"head -n 1 {place}/engine_keys").strip()
+    for machine in (rack.bare, far):
+        held = machine.run(HOLDERS, stdin=f"{key}\n".encode()).split()
+        assert {path.rpartition("/")[2] for path in held} <= {"engine_keys", "engine.keys", "engines.map"}
+        assert held and machine.run(f"stat -c %a {' '.join(held)}").split() == ["600"] * len(held)
+
+
+def test_what_holds_a_key_would_be_found(far: Machine) -> None:
+    """Twin: a log, and a process with the key among its words."""
+    words = "setsid sh -c 'sleep 600; :' 0123456789abcdef </dev/null >/dev/null 2>&1 & echo $!"
+    pid = far.run(f"echo 0123456789abcdef >/var/log/leak; {words}").strip()
+    try:
+        held = far.run(HOLDERS, stdin=b"0123456789abcdef\n").split()
+        assert {"/var/log/leak", f"/proc/{pid}/cmdline"} <= set(held)
+    finally:
+        far.run(f"rm /var/log/leak; kill -- -{pid}")
+
+
+def asking(rack: Rack, key: str) -> str:
+    """A command that asks the engine of the other machine, and prints the status."""
+    port = next(row.port for row in rack.traffic() if row.is_usable() and FAR in row.server)
+    url = f"http://{rack.on(FAR).address}:{port}/v1/chat/completions"
+    body = '{"messages": [], "max_tokens": 1}'
+    return (
+        f"keys=/var/lib/enginehouse/{rack.stack}/engine_keys; printf 'Authorization: Bearer %s' \"{key}\" | "
+        f"curl -s -o /dev/null -w '%{{http_code}}' -H @- -H 'Content-Type: application/json' -d '{body}' {url}"
+    )
 
 
 def test_a_machine_that_is_cut_off_costs_its_own_requests_and_comes_back(rack: Rack, far: Machine) -> None:

@@ -214,7 +214,7 @@ def main() -> None:
 
 
 def keys(file: str) -> tuple[str, ...]:
-    """One a line. A file that can't be read ends the start; one that holds none lets everybody in, as in the real one."""
+    """One a line. A file that can't be read ends the start; one without any lets everybody in, as in the real one."""
     try:
         return tuple(filter(None, Path(file).read_text().splitlines()))
     except OSError:

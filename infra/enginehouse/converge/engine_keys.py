@@ -1,8 +1,8 @@
 """The key of engines on other machines than their gateway: where it is, who has it, and what brings it there. Pure.
 
-It is made on the gateway's machine and kept there, so neither a plan nor a state knows it. A replica's run takes it from
-there to the replica's machine; looks compare digests. `templates/host/engine_keys.sh` does what is done on the gateway's
-machine, and docs/design/0012-one-gateway-for-several-machines.md says why.
+It is made on the gateway's machine and kept there, so neither a plan nor a state knows it. A replica's run takes it
+from there to the replica's machine; looks compare digests. `templates/host/engine_keys.sh` does what is done on the
+gateway's machine, and docs/design/0012-one-gateway-for-several-machines.md says why.
 """
 
 from __future__ import annotations

@@ -46,7 +46,8 @@ def check_reach(part: Part, facts: Facts, context: Context) -> None:
 
 
 def _also(part: Part, facts: Facts) -> Iterator[str]:
-    """Where the gateway of a replica is, if it is there already or has a key for it; where replicas left something for their gateway."""
+    """Where the gateway of a replica is, if it is there already or has a key for it; where replicas left something for
+    their gateway."""
     match part:
         case ReplicaPart() if facts.servers is not None or part.gateway.part in facts.others or engine_keys.asks(part):
             yield from facts.elsewhere

@@ -72,7 +72,7 @@ class Engine:
     """Answers 200 only when the model is loaded."""
     metrics_path: str | None
     key_file_flag: str | None = None
-    """The flag that names a file with the keys it accepts, one a line; it then answers 401 to requests with none of them,
-    but health goes without. None: it asks for none, also where others than its gateway may reach it."""
+    """The flag that names a file with the keys it accepts, one a line; without one of them it then answers 401, but to
+    health requests. None: it asks for none, also where others than its gateway may reach it."""
     progress_metric: str | None = None
     """A number among the metrics that moves with every step of work: it tells one that is busy from one that hangs."""

@@ -2,7 +2,8 @@
 
 Texts in a part may hold symbols, which `render.symbols` fills in on the way to a machine:
 `@{state}` (Enginehouse's folder on that machine), `@{part}` (this part's folder), `@{release}` (this release's folder),
-`@{port}`, `@{tool:NAME}` (a program the machine has), `@{keys}` (the file with the keys that an engine accepts), `@{secret:NAME}` and `@{sha256:NAME}` (a secret, its hash).
+`@{port}`, `@{keys}` (the file with the keys that an engine accepts), `@{tool:NAME}` (a program the machine has),
+`@{secret:NAME}` and `@{sha256:NAME}` (a secret, its hash).
 Digests are taken over symbols, so neither a secret nor a machine's folder is ever in one.
 """
 
@@ -252,7 +253,7 @@ class Backend:
     context_tokens: int
     servers: tuple[Server, ...]
     sends_key: bool | None = None
-    """Whether requests are sent with the key of the stack's engines, which those on other machines ask for; None: no."""
+    """Whether requests are sent with the key that the stack's engines on other machines ask for; None: no."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
