@@ -28,6 +28,14 @@ nvidia_module() {
     text_of nvidia_module /proc/driver/nvidia/version
 }
 
+secure_boot() { # the last byte of the variable: 1 is on
+    for variable in /sys/firmware/efi/efivars/SecureBoot-*; do
+        [ -r "$variable" ] || continue
+        key secure_boot
+        od -An -tu1 "$variable"
+    done
+}
+
 gpus() { # SECONDS it may take
     command -v nvidia-smi >/dev/null 2>&1 || return 0
     fields=index,uuid,name,memory.total,memory.used,compute_cap,mig.mode.current,driver_version

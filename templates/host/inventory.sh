@@ -65,14 +65,6 @@ init() {
     within 5 systemctl is-system-running
 }
 
-secure_boot() { # the last byte of the variable: 1 is on
-    for variable in /sys/firmware/efi/efivars/SecureBoot-*; do
-        [ -r "$variable" ] || continue
-        key secure_boot
-        od -An -tu1 "$variable"
-    done
-}
-
 runtimes() {
     for name in docker podman nvidia-ctk; do
         command -v "$name" >/dev/null 2>&1 || continue

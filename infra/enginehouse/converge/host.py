@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+import enginehouse.converge.drivers as drivers
 import enginehouse.converge.packages as packages
 import enginehouse.converge.scripts as scripts
+import enginehouse.converge.toolkit as toolkit
 import enginehouse.converge.unit as unit
 import enginehouse.converge.watch as watch
 from enginehouse.converge.facts import Facts, Tool
@@ -26,7 +28,7 @@ from enginehouse.converge.steps import (
 )
 from enginehouse.converge.wire import DRIFT
 from enginehouse.errors import ConvergeFailed
-from enginehouse.inventory.checks import Check, gpus_check
+from enginehouse.inventory.checks import Check, devices_check, gpus_check
 from enginehouse.inventory.gpus import graphics
 from enginehouse.planner.parts import SYSTEMD_RUN, HostPart
 from enginehouse.render.symbols import Secret
@@ -46,9 +48,11 @@ def steps(part: HostPart, facts: Facts, secrets: Mapping[str, Secret]) -> Steps:
     _check_name(part, facts)
     _check_systemd(part, facts)
     _check_tools(part, facts)
+    _check_nvidia(part, facts)
     _check_gpus(part, facts)
-    if install := packages.install(part, facts):
-        return Steps(prepare=(install,), effect=Effect.START, reason=f"{install.title}, then what is missing of ours")
+    if prepare := tuple(_preparing(part, facts)):
+        titles = ", ".join(step.title for step in prepare)
+        return Steps(prepare=prepare, effect=Effect.START, reason=f"{titles}, then what is missing of ours")
     _check_docker(part, facts)
     _check_socket_path(part, places)
     files = _files(part, places, facts, secrets)
@@ -117,6 +121,21 @@ def _check_tools(part: HostPart, facts: Facts) -> None:
         raise ConvergeFailed(f"{part.host}: required programs are missing or too old", reasons=problems)
 
 
+def _preparing(part: HostPart, facts: Facts) -> Iterator[Sh]:
+    """What is installed into the system, in an order in which each finds what it needs."""
+    steps = (packages.install(part, facts), drivers.verdict(part, facts).step, toolkit.verdict(part, facts).step)
+    yield from (step for step in steps if step)
+
+
+def _check_nvidia(part: HostPart, facts: Facts) -> None:
+    """What was as it shall be and is not any more is drift, and what mends the rest goes on."""
+    known = facts.manifest.part if facts.manifest else None
+    if isinstance(known, HostPart) and (known.driver, known.toolkit) == (part.driver, part.toolkit):
+        return
+    if refusals := (*drivers.verdict(part, facts).refusals, *toolkit.verdict(part, facts).refusals):
+        raise ConvergeFailed(f"{part.host} can't have NVIDIA's software", reasons=tuple(dict.fromkeys(refusals)))
+
+
 def _check_gpus(part: HostPart, facts: Facts) -> None:
     """Where they were what they are said to be, and one broke since, the others and what mends them go on."""
     known = facts.manifest.part if facts.manifest else None
@@ -130,7 +149,8 @@ def _untrue_gpus(part: HostPart, facts: Facts) -> Check | None:
     """None also if the probe did not ask, because it was that of the part without them."""
     if part.gpus is None or "pci" not in facts.texts:
         return None
-    check = gpus_check(part.gpus, graphics(facts.texts))
+    found = graphics(facts.texts)
+    check = devices_check(part.gpus, found) if drivers.is_awaited(part, facts) else gpus_check(part.gpus, found)
     return None if check.ok else check
 
 
@@ -266,6 +286,9 @@ def differences(part: HostPart, facts: Facts) -> dict[str, object]:
         drift["folders"] = wrong
     if untrue := _untrue_gpus(part, facts):
         drift["gpus"] = untrue.found
+    for name, found in {"driver": drivers.verdict(part, facts), "toolkit": toolkit.verdict(part, facts)}.items():
+        if found.wanting:
+            drift[name] = found.wanting
     if fault := unit.difference(part, places, facts):
         drift["unit"] = fault
     if orphans := facts.orphans():

@@ -24,15 +24,16 @@ PACKAGES: Mapping[str, str] = {
     "docker": "docker.io",
 }
 """Program to package, the same names in Debian 10 to 13 and Ubuntu 20.04 to 24.04."""
-BY_HAND: Mapping[str, str] = {TOOLKIT: "NVIDIA's package nvidia-container-toolkit, then `systemctl restart docker`"}
-"""What Enginehouse does not install: it would have to restart Docker, and with it what others run there."""
+BY_HAND: Mapping[str, str] = {TOOLKIT: "`container_toolkit: install` in the stack file"}
+"""What is installed only where the stack file says so: it is NVIDIA's, and may take a restart of Docker."""
 INSTALL_S = 1800.0
 """Some 30 MB over a slow link, and the wait for another package manager: unattended upgrades take minutes."""
 
 
 def missing(part: HostPart, facts: Facts) -> tuple[str, ...]:
-    """Needed programs that are not on the machine."""
-    return tuple(name for name in part.tools if name not in facts.tools)
+    """Needed programs that are not on the machine and do not come from NVIDIA."""
+    brought = (TOOLKIT,) if part.toolkit else ()
+    return tuple(name for name in part.tools if name not in facts.tools and name not in brought)
 
 
 def install(part: HostPart, facts: Facts) -> Sh | None:

@@ -60,6 +60,11 @@ class Places:
         return f"{self.state}/host/installing"
 
     @property
+    def docker_before_toolkit(self) -> str:
+        """Tells which running dockerd began before NVIDIA's container toolkit came."""
+        return f"{self.state}/host/docker-before-toolkit"
+
+    @property
     def stack_folder(self) -> str:
         return f"{self.state}/{self.stack}"
 

@@ -71,7 +71,7 @@ def questions(part: Part) -> Questions:
         lines=(*_common(part), *_KINDS[type(part)](part)),
         ports=_ports(part),
         health=tuple(_health(part)) if isinstance(part, ReplicaPart) else (),
-        functions=("probe", "gpus") if isinstance(part, HostPart | ReplicaPart) and part.gpus else ("probe",),
+        functions=_libraries(part),
     )
 
 
@@ -120,6 +120,12 @@ def answers(text: str, *asked: Questions) -> tuple[Values, ...]:
         {key: value for line in (_ALL, *(numbers[line] for line in one.lines)) for key, value in found[line].items()}
         for one in asked
     )
+
+
+def _libraries(part: Part) -> tuple[str, ...]:
+    if isinstance(part, HostPart) and (part.driver or part.toolkit):
+        return "probe", "gpus", "nvidia_facts"
+    return ("probe", "gpus") if isinstance(part, HostPart | ReplicaPart) and part.gpus else ("probe",)
 
 
 def _numbers(asked: Iterable[Questions]) -> dict[str, str]:
@@ -208,10 +214,14 @@ def _host(part: HostPart) -> Iterator[str]:
     folders = (f"{STATE}/host", f"{STATE}/weights", places.stack_folder, *_host_folders(places))
     yield f"key folders; stat -c '%a %n' {' '.join(folders)} 2>/dev/null"
     yield f"[ ! -S {places.supervisor_socket} ] || yes socket"
-    if part.gpus:
+    if part.gpus or part.driver:
         yield from ("pci", f"gpus {PATIENCE_S}")
+    if part.driver:
+        yield f"nvidia_driver {part.driver.branch}"
     if DOCKER in part.tools:
         yield f"docker_of {SOCKET}"
+    if part.toolkit:
+        yield f"docker_restart {places.docker_before_toolkit} {SOCKET}"
     if SYSTEMD_RUN in part.tools:
         yield "[ ! -d /run/systemd/system ] || yes booted"
         yield "[ ! -S /run/dbus/system_bus_socket ] || yes bus"

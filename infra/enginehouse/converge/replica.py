@@ -63,6 +63,8 @@ def foreseen(part: ReplicaPart, facts: Facts, secrets: Mapping[str, Secret]) -> 
 
 def _foreseen(replica: Replica) -> Steps:
     part, facts = replica.part, replica.facts
+    if part.gpus and "gpus" not in facts.texts and not replica.running():
+        return Steps(effect=Effect.START, reason="the engine starts once its GPUs have a driver")
     if not replica.running():
         claimed.check(part, facts, replica.claims)
     brings = bool(part.binary or part.image) and part.program not in facts.tools

@@ -103,6 +103,13 @@ def install_packages(mark: str, wanted: Iterable[str]) -> str:
     return change(render("host/packages.sh"), f"install_packages {shlex.quote(mark)} {words}")
 
 
+def install_nvidia(mark: str, commands: Iterable[str]) -> str:
+    """`commands` of `nvidia.sh`. `mark` stands while packages are half installed."""
+    names = ("probe", "gpus", "nvidia_facts", "packages", "nvidia")
+    libraries = (render(f"host/{name}.sh") for name in names)
+    return change(*libraries, f"begin_nvidia {shlex.quote(mark)}", *commands, "end_nvidia")
+
+
 def end_processes(stack: str, pids: Iterable[int]) -> str:
     return change(f"end_processes {stack} {' '.join(map(str, pids))}")
 

@@ -50,10 +50,12 @@ def checks(host: HostPart, needs: Needs, found: Inventory, weights: Mapping[str,
     """Every one about the machine. `weights`: those whose size is known, by where they will be."""
     yield _architecture(found)
     yield _clock(found)
-    if host.gpus:
+    if host.gpus and host.driver and found.graphics.driver is None:
+        yield devices_check(host.gpus, found.graphics)
+    elif host.gpus:
         yield gpus_check(host.gpus, found.graphics)
         yield from (_gpu(host.stack, gpu, found) for gpu in _used(host.gpus, needs, found.graphics))
-    if found.memory and not _has_other_memory(found.graphics):
+    if found.memory and not host.driver and not _has_other_memory(found.graphics):
         yield _memory(found.memory.total_mib, weights)
     yield from _disks(found, weights)
     for part, ports in needs.ports.items():
@@ -70,6 +72,18 @@ def gpus_check(declared: Gpus, found: Graphics) -> Check:
         ok=right == declared.count,
         found="; ".join(filter(None, (listed or "none", found.trouble))),
         needed=f"{declared.count} x {declared.model} ({' or '.join(GPUS.get(declared.model, ()))})",
+        remedy="put right the machine, or `gpus` in the stack file",
+    )
+
+
+def devices_check(declared: Gpus, found: Graphics) -> Check:
+    """Whether the machine may have them: without a driver nobody tells more than how many devices there are."""
+    devices = sum(display.is_nvidia for display in found.displays)
+    return Check(
+        what="gpus",
+        ok=devices >= declared.count,
+        found=f"{devices} NVIDIA devices on the PCI bus",
+        needed=f"{declared.count} x {declared.model}",
         remedy="put right the machine, or `gpus` in the stack file",
     )
 

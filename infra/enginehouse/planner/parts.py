@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from enginehouse.planner.container import Container, Registry, passwords_of
-from enginehouse.planner.hardware import Gpus, ReplicaGpus
+from enginehouse.planner.hardware import Driver, Gpus, ReplicaGpus, Toolkit
 from enginehouse.planner.seals import Seal, Tls
 
 DOCKER = "docker"
@@ -147,6 +147,10 @@ class HostPart(Part):
     """Program name to the lowest version that will do, such as {"haproxy": "2.6"}."""
     gpus: Gpus | None = None
     """What the stack file says that the machine has."""
+    driver: Driver | None = None
+    """None: whatever is there."""
+    toolkit: Toolkit | None = None
+    """None: it has to be there if `tools` name it."""
     files: tuple[File, ...] = ()
 
 

@@ -10,6 +10,7 @@ from enginehouse.engines import engines
 from enginehouse.gateway import files as gateway_files
 from enginehouse.planner.allocate import HostAllocation, allocate
 from enginehouse.planner.container import Container, Registry
+from enginehouse.planner.drivers import driver_of, toolkit_of
 from enginehouse.planner.hardware import Gpus, ReplicaGpus
 from enginehouse.planner.images import registry_of
 from enginehouse.planner.parts import (
@@ -140,7 +141,8 @@ def _host(spec: Spec, host: Host, *, fronts: bool) -> HostPart:
         **(SYSTEMD_TOOLS if Runtime.SYSTEMD in runtimes else {}),
         **(KEYED_UNIT_TOOLS if Runtime.SYSTEMD in runtimes and not fronts else {}),
     }
-    declared = spec.machines[host.group].gpus
+    machine = spec.machines[host.group]
+    declared = machine.gpus
     return HostPart(
         name=host.name,
         stack=spec.name,
@@ -148,6 +150,8 @@ def _host(spec: Spec, host: Host, *, fronts: bool) -> HostPart:
         connection=connection,
         tools=tools,
         gpus=Gpus(model=declared.model, count=declared.count) if declared else None,
+        driver=driver_of(machine, spec.site),
+        toolkit=toolkit_of(machine, spec.site) if TOOLKIT in tools else None,
     )
 
 

@@ -55,6 +55,7 @@ class Code(StrEnum):
     UNKNOWN_GPU = "unknown-gpu"
     BAD_GPUS = "bad-gpus"
     TOO_FEW_GPUS = "too-few-gpus"
+    BAD_DRIVER = "bad-driver"
     UNKNOWN_MACHINES = "unknown-machines"
     UNUSED_MACHINES = "unused-machines"
     SAME_MACHINE_TWICE = "same-machine-twice"

@@ -25,6 +25,10 @@ REGISTRY_PATTERN = r"[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?(:[0-9]{1,5})?"
 MIRROR_PATTERN = rf"{REGISTRY_PATTERN}(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
 LOGIN_PATTERN = r"[!-9;-~]{1,255}"
 """HTTP's basic authentication ends a user's name at the first colon (RFC 7617, 2)."""
+BRANCH_PATTERN = r"[1-9][0-9]{2}"
+URL_PATTERN = r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~+-]+)*"
+"""Goes into a line of apt's sources, so it has no blanks and no signs that mean something there or to a shell."""
+FINGERPRINT_PATTERN = r"[0-9A-F]{40}"
 TEXT_PATTERN = r"[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*"
 ADDRESS_PATTERN = r"[A-Za-z0-9_:]([A-Za-z0-9._:%-]{0,253}[A-Za-z0-9_])?"
 USER_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._@\\-]{0,63}"
@@ -51,6 +55,9 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
         MIRROR_PATTERN: "HOST/PATH, in lower case and without https://",
         LOGIN_PATTERN: "printable ASCII characters without blanks and colons, at most 255",
         DEVICES_PATTERN: "a number or a range of them, such as 0-3, quoted",
+        BRANCH_PATTERN: "three digits, quoted",
+        URL_PATTERN: "http://HOST/PATH or https://HOST/PATH, without a slash at the end",
+        FINGERPRINT_PATTERN: "40 hex digits in upper case, without blanks",
         TEXT_PATTERN: "letters and line ends, no control characters",
         SECRET_NAME_PATTERN: "lower-case letters, digits and hyphens, at most 64, with a letter or digit at both ends",
     }

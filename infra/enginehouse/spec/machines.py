@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from enginehouse.planner.parts import Become, HostKeys
+from enginehouse.spec.driver import Driver, Preinstalled, Presence
 from enginehouse.spec.fields import (
     ADDRESS_PATTERN,
     HOST_PATTERN,
@@ -159,5 +160,17 @@ class Machine:
         "The GPUs of each machine. Looked at before anything is changed: other GPUs, fewer, more, or none are an error "
         "that says what is there instead. One that breaks later is a difference, and stops nothing.",
         example={"model": "l40s", "count": 2},
+        default=None,
+    )
+    driver: Preinstalled | Driver | None = key(
+        "NVIDIA's driver. `preinstalled`, or left out: whichever is there. A mapping has it installed, on Debian and "
+        "Ubuntu, and the container toolkit with it where engines in containers have GPUs.",
+        example={"branch": "580"},
+        default=None,
+    )
+    container_toolkit: Presence | None = key(
+        "NVIDIA's container toolkit, where engines in containers have GPUs: `install`, or `preinstalled`. Left out: "
+        "installed if the driver is.",
+        example="install",
         default=None,
     )

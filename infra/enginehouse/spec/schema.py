@@ -123,8 +123,9 @@ def _property(field: Field[Any], kind: Any) -> dict[str, Any]:
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Without keys that are left out, and lists that are empty."""
-    return {name: value for name, value in values.items() if value not in (None, ())}
+    """Without keys that are left out, and lists that are empty, at any depth."""
+    given = {name: value for name, value in values.items() if value not in (None, ())}
+    return {name: _given(value) if isinstance(value, Mapping) else value for name, value in given.items()}
 
 
 def _type(kind: Any, bounds: Mapping[str, Any]) -> dict[str, Any]:

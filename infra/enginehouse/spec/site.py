@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from enginehouse.spec.fields import LOGIN_PATTERN, MIRROR_PATTERN, REGISTRY_PATTERN, key
+from enginehouse.spec.packages import Packages
 from enginehouse.spec.secret_name import SecretName
 
 _REGISTRY_EXAMPLE = {"mirror": "registry.corp.example/ghcr", "username": "robot", "password": {"secret": "registry"}}
@@ -43,4 +44,9 @@ class Site:
         example={"ghcr.io": _REGISTRY_EXAMPLE},
         default_factory=dict,
         propertyNames={"pattern": REGISTRY_PATTERN},
+    )
+    packages: Packages = key(
+        "Repositories of packages, where machines can't reach NVIDIA's own.",
+        example={"nvidia_driver": {"mirror": "https://packages.corp.example/nvidia-cuda"}},
+        default_factory=Packages,
     )
