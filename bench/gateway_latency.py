@@ -18,8 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.gateway.harness import KEYS, RunningGateway, free_port, ports, wait_until
+from tests.gateway.harness import KEYS, RunningGateway, ports, wait_until
 from tests.gateway.parts import gateway_part
+from tests.ports import free_port
 from tests.standins import upstream
 from tests.tools_available import find_tool
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
 
 import pytest
 
 from tests.gateway.conftest import MakeUpstream, Start
 from tests.gateway.harness import KEYS, ports, replacing
 from tests.gateway.parts import gateway_part
+from tests.ports import refusing_port
 
 HEAD = f"POST /v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {KEYS['key-demo']}\r\n"
 
@@ -70,11 +70,10 @@ def test_an_engine_that_stays_silent_is_504_and_is_asked_once(upstream: MakeUpst
 def test_a_request_that_was_never_sent_is_tried_on_another_replica(upstream: MakeUpstream, start: Start) -> None:
     """A replica that just died is still "up" until its check fails twice; nobody notices."""
     engine = upstream("b")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        dead_port = listener.getsockname()[1]
-    gateway = start(gateway_part(replicas=2, ports=ports(dead_port, 1, engine.port)), edit=UNNOTICED)
-    gateway.make_ready("chat-laptop-0-a", "chat-laptop-1-a")
-    answers = [gateway.ask() for _ in range(4)]
+    with refusing_port() as dead_port:
+        gateway = start(gateway_part(replicas=2, ports=ports(dead_port, 1, engine.port)), edit=UNNOTICED)
+        gateway.make_ready("chat-laptop-0-a", "chat-laptop-1-a")
+        answers = [gateway.ask() for _ in range(4)]
     assert [answer.status for answer in answers] == [200] * 4
     assert len(engine.seen) == 4
 

@@ -28,7 +28,7 @@ def test_a_line_says_who_used_which_model_where_and_how_long_it_took(gateway: Ru
     entry = gateway.log_entries(1)[0]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", entry.pop("time"))
     times = {name: entry.pop(name) for name in ("queue_ms", "first_byte_ms", "total_ms")}
-    assert all(isinstance(value, int) and 0 <= value < 10_000 for value in times.values())
+    assert all(isinstance(value, int) and 0 <= value < 60_000 for value in times.values())
     assert entry.pop("bytes_out") > len(answer.body)
     assert entry.pop("bytes_in") > 20
     assert entry == {
@@ -58,7 +58,7 @@ def test_hostile_text_anywhere_gives_one_line_that_parses(gateway: RunningGatewa
     header = text.encode().translate(None, b"\r\n\0").decode("latin-1")
     gateway.ask(headers={"User-Agent": header, "X-Request-Id": header, "Referer": header})
     entries = gateway.log_entries(3)
-    assert [entry["status"] for entry in entries] == [404, 404, 200]
+    assert sorted(entry["status"] for entry in entries) == [200, 404, 404]
     assert all(len(json.dumps(entry)) < 2500 for entry in entries)
 
 

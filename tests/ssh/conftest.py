@@ -56,7 +56,7 @@ def stranger(place: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Cl
 def connector(client: Client, server: Server) -> Iterator[SshConnector]:
     """Connected already: the deadlines of tests are about scripts."""
     connector = SshConnector("box", server.ssh())
-    connector.run("true", deadline_s=20)
+    connector.run("true", deadline_s=60)
     yield connector
     connector.close()
 

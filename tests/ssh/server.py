@@ -13,9 +13,10 @@ from getpass import getuser
 from pathlib import Path
 
 from enginehouse.planner.parts import HostKeys, Ssh
+from tests.ports import free_port
 from tests.tools_available import require_tool
 
-START_S = 20.0
+START_S = 60.0
 QUIET = "SHLVL=2"
 """Keeps a login shell that is bash from reading the `.bashrc` of whoever runs the tests (shell.c of bash 5.2)."""
 
@@ -102,7 +103,7 @@ def sshd(folder: Path, *, environment: Sequence[str] = (), more: Sequence[str] =
         Path("/run/sshd").mkdir(exist_ok=True)  # sshd wants it, and its service makes it
     make_key(folder / "host_key")
     (folder / "authorized_keys").touch()
-    port = _free_port()
+    port = free_port()
     lines = (
         *more,
         "ListenAddress 127.0.0.1",
@@ -155,9 +156,3 @@ def _wait(server: Server) -> None:
         except OSError:
             assert server.process.poll() is None and time.monotonic() < until, server.log
             time.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port

@@ -26,9 +26,10 @@ from enginehouse.connectors.ssh.settings import CONFIG_VARIABLE
 from enginehouse.errors import ConnectorError, explain
 from enginehouse.planner.parts import Become, HostKeys, Ssh
 from enginehouse.render.symbols import Secret
+from tests.ports import refusing_port
 from tests.ssh.server import Client, Server, make_key, sshd
 
-SOON_S = 20.0
+SOON_S = 60.0
 
 
 def outcome(ssh: Ssh, script: str = "echo in", *, password: Secret | None = None, stdin: Sequence[bytes] = ()) -> str:
@@ -257,11 +258,10 @@ def test_too_many_keys_are_told_apart_from_wrong_ones(client: Client, place: Pat
 
 
 def test_a_port_where_nobody_listens_is_named(client: Client) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    assert outcome(Ssh(address="127.0.0.1", port=port)) == (
-        f"box: 127.0.0.1 port {port} refuses connections; does sshd run there, on port {port}?"
-    )
+    with refusing_port() as port:
+        assert outcome(Ssh(address="127.0.0.1", port=port)) == (
+            f"box: 127.0.0.1 port {port} refuses connections; does sshd run there, on port {port}?"
+        )
 
 
 def test_a_name_that_nobody_has_is_named(client: Client) -> None:
@@ -581,7 +581,7 @@ def test_sudo_that_asks_for_something_else_is_not_waited_for(
     asking: Ssh, sudo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such as a code of the day. It gets no password."""
-    monkeypatch.setattr(sudo_of_ssh, "LET_IN_S", 0.5)
+    monkeypatch.setattr(sudo_of_ssh, "LET_IN_S", 5.0)
     write_program(sudo / "sudo", 'printf "Verification code: " >&2; cd "${0%/*}"; cat >tries; echo end >>tries')
     said = outcome(asking, password=PASSWORD)
     assert 'sudo asks for something else than a password: it said "Verification code:"' in said

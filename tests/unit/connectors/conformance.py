@@ -18,8 +18,9 @@ import pytest
 from enginehouse.connectors.base import Connector
 from enginehouse.connectors.output import KEPT_BYTES
 from enginehouse.errors import Cancelled, CommandFailed, DeadlineExceeded, Unreachable
+from tests.ports import refusing_port
 
-SOON_S = 20.0
+SOON_S = 60.0
 """Deadline of what takes milliseconds; only a broken connector ever waits for it."""
 
 MIB = 2**20
@@ -186,9 +187,7 @@ class ConnectorConformance:
 
     def test_a_daemon_does_not_hold_its_script(self, connector: Connector) -> None:
         """A script has ended when its shell has, even if something it started still holds its streams."""
-        began = time.monotonic()
-        result = connector.run("setsid sleep 60 & echo $!", deadline_s=SOON_S)
-        assert time.monotonic() - began < 10
+        result = connector.run("setsid sleep 1000 & echo $!", deadline_s=SOON_S)
         connector.run(f"kill {result.stdout}", deadline_s=SOON_S).check("end the daemon")
 
     # run: its end
@@ -198,11 +197,13 @@ class ConnectorConformance:
         self, connector: Connector, open_another: Callable[[], Connector], ignore: str
     ) -> None:
         """Nothing of the script is left, not even what ignores SIGTERM, and the last lines are told."""
+        script = f"{ignore}sh -c 'sleep 1000 & echo $!; wait'; echo never"
         heard: list[str] = []
-        with pytest.raises(DeadlineExceeded, match=r"took longer than 0\.5 s") as caught:
-            connector.run(
-                f"{ignore}sh -c 'sleep 1000 & echo $!; wait'; echo never", deadline_s=0.5, on_line=heard.append
-            )
+        for deadline_s in growing():
+            with pytest.raises(DeadlineExceeded, match=f"took longer than {deadline_s:g} s") as caught:
+                connector.run(script, deadline_s=deadline_s, on_line=heard.append)
+            if heard:
+                break
         assert caught.value.tail == tuple(heard)
         assert_ends(open_another(), heard[0])
 
@@ -240,7 +241,7 @@ class ConnectorConformance:
         """The socket speaks to who listens there and has the deadline as its timeout."""
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
-            with connector.dial(f"tcp:127.0.0.1:{port}", deadline_s=3.5) as ours:
+            with connector.dial(f"tcp:127.0.0.1:{port}", deadline_s=SOON_S) as ours:
                 assert_connected(server, ours)
 
     def test_a_unix_address_is_dialled(self, connector: Connector, tmp_path: Path) -> None:
@@ -249,17 +250,16 @@ class ConnectorConformance:
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(path)
             server.listen()
-            with connector.dial(f"unix:{path}", deadline_s=3.5) as ours:
+            with connector.dial(f"unix:{path}", deadline_s=SOON_S) as ours:
                 assert_connected(server, ours)
 
     def test_an_address_where_nothing_listens_is_unreachable(self, connector: Connector, tmp_path: Path) -> None:
         """Refused, missing and impossible addresses are one error, which names the address."""
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
-        for address in (f"tcp:127.0.0.1:{port}", f"unix:{tmp_path}/none.sock", f"unix:{tmp_path}/{'x' * 200}"):
-            with pytest.raises(Unreachable, match="nothing answers at") as caught:
-                connector.dial(address, deadline_s=3.5)
-            assert address in str(caught.value)
+        with refusing_port() as port:
+            for address in (f"tcp:127.0.0.1:{port}", f"unix:{tmp_path}/none.sock", f"unix:{tmp_path}/{'x' * 200}"):
+                with pytest.raises(Unreachable, match="nothing answers at") as caught:
+                    connector.dial(address, deadline_s=SOON_S)
+                assert address in str(caught.value)
 
     # hold
 
@@ -294,9 +294,13 @@ class ConnectorConformance:
         self, connector: Connector, open_another: Callable[[], Connector], tmp_path: Path
     ) -> None:
         """One that prints nothing is ended at the deadline."""
-        with pytest.raises(DeadlineExceeded):
-            connector.hold(f"echo $$ >{tmp_path}/pid; sleep 1000", deadline_s=0.5)
-        assert_ends(open_another(), (tmp_path / "pid").read_text())
+        pid = tmp_path / "pid"
+        for deadline_s in growing():
+            with pytest.raises(DeadlineExceeded):
+                connector.hold(f"echo $$ >{pid}; sleep 1000", deadline_s=deadline_s)
+            if pid.exists() and pid.read_text():
+                break
+        assert_ends(open_another(), pid.read_text())
 
     def test_closing_releases_held_scripts(self, connector: Connector, tmp_path: Path) -> None:
         """They end in good order, as if their holder had let go."""
@@ -304,6 +308,11 @@ class ConnectorConformance:
         connector.close()
         assert not held.alive()
         assert (tmp_path / "told").exists()
+
+
+def growing() -> Iterator[float]:
+    """Deadlines, until one is long enough for a script to get as far as it shall: the first one, unless all is busy."""
+    yield from (0.5, 5.0, SOON_S)
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -324,4 +333,4 @@ def assert_connected(server: socket.socket, ours: socket.socket) -> None:
     theirs, _ = server.accept()
     with theirs:
         theirs.sendall(b"hello")
-        assert (ours.gettimeout(), ours.recv(5)) == (3.5, b"hello")
+        assert (ours.gettimeout(), ours.recv(5)) == (SOON_S, b"hello")

@@ -69,6 +69,7 @@ def test_a_machine_that_is_silent_is_connected_to_anew_and_once(monkeypatch: pyt
 def test_a_machine_that_refuses_every_session_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """After it has refused for a while, not after a while of something else."""
     monkeypatch.setattr(module, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(module, "REFUSED_S", 0.0)
     refused: list[float] = []
 
     def slowly(timeout: float) -> object:
