@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import os
 import shutil
@@ -16,10 +15,8 @@ import pytest
 
 from enginehouse.planner.allocate import BLOCK, BLOCKS, FIRST_PORT, block
 from tests.converge.harness import JOURNAL, World, all_free, install_standin
+from tests.ports import claim_block
 from tests.tools_available import require_tool
-
-CLAIMS = Path(tempfile.gettempdir(), f"enginehouse-test-ports-{os.getuid()}")
-"""A file for each block of ports, locked by the test that uses it: tests run at once, also those of other clones."""
 
 
 def _ports() -> Iterator[int]:
@@ -81,14 +78,3 @@ def new_world(kind: Callable[..., W]) -> Iterator[W]:
             made.connectors.close()
             made.kill_all()
             shutil.rmtree(folder)
-
-
-def claim_block(number: int, claim: ExitStack) -> bool:
-    """Whether nobody else has that block; then it is ours until `claim` ends."""
-    CLAIMS.mkdir(exist_ok=True)
-    file = claim.enter_context((CLAIMS / str(number)).open("w"))
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -44,6 +44,10 @@ KEY = "sk-demo-0123456789"
 MODEL = "tiny"
 JOURNAL = "engines.jsonl"
 """In a world's folder: what happened to its stand-in engines."""
+FORKING = ("/supervisor", "/watchdog", "/certificates")
+"""Marks of the programs that start others now and then; what they start is none of theirs."""
+LEASE_WAIT_S = 30
+"""A run that died lets go as soon as its keeper gets to run; tests that are refused wait less (`impatient`)."""
 SMALL_MIB = 100
 HUGE_MIB = 10**7
 """More memory than any machine of ours has, so that a second engine does not fit beside the first."""
@@ -57,7 +61,7 @@ SETTINGS: Mapping[str, Any] = {
     "slots": 2,
     "source": "upload://model.gguf",
     "binary": None,
-    "ready_within_s": 20,
+    "ready_within_s": 90,
     "drain_s": 20,
     "hang_after_s": None,
     "options": {},
@@ -72,6 +76,10 @@ SETTINGS: Mapping[str, Any] = {
 """`port`: the endpoint's, where it is not the world's own. `hang_after_s` may be shorter than in a stack file.
 `container`: how the engine runs, if it is not a program of the machine. `endpoint`: further keys of it. `front` and
 `behind`: further deployments before and after the one, by name, with what differs from these."""
+
+
+SOON_S = 90.0
+"""For what takes a second or two; a busy machine may take longer."""
 
 
 class Recorder:
@@ -133,12 +141,16 @@ class World:
             self.write_model({})
         self.connector = Recorder(self.reach())
         self.connectors = Connectors(dict.fromkeys(ConnectionKind, lambda host, connection: self.connector))
-        self.leases = Leases(self.clock, lease_wait_s=1)
+        self.leases = Leases(self.clock, lease_wait_s=LEASE_WAIT_S)
         self.cancelled = threading.Event()
 
     def reach(self) -> Connector:
         """The way to the machine."""
         return LocalConnector("box", environment=self.environment())
+
+    def impatient(self) -> None:
+        """Wait for no lease that somebody else has, until the next `reset`."""
+        self.leases = Leases(self.clock, lease_wait_s=0)
 
     def machine(self) -> Mapping[str, Any]:
         """The machine in the stack file."""
@@ -154,6 +166,7 @@ class World:
         self.run_id = "run-1"
         self.claim = None
         self.trusted = None
+        self.leases = Leases(self.clock, lease_wait_s=LEASE_WAIT_S)
         self.write_model({})
 
     @property
@@ -181,6 +194,10 @@ class World:
     @property
     def stack(self) -> str:
         return f"t{self.port}"
+
+    def weights(self) -> Path:
+        """Those of the first replica, on the machine."""
+        return Path(self.replica().weights_path.replace("@{state}", str(self.state)))
 
     def write_model(self, behaviour: Mapping[str, Any]) -> None:
         """Another model file is other weights, and another engine."""
@@ -270,7 +287,7 @@ class World:
         """Process id to program mark of everything that runs of this stack and state folder."""
         return dict(self._processes())
 
-    def connection(self, timeout_s: float = 30) -> http.client.HTTPConnection:
+    def connection(self, timeout_s: float = SOON_S) -> http.client.HTTPConnection:
         """To the endpoint as it is planned now."""
         if self.trusted:
             return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout_s, context=self.trusted)
@@ -304,7 +321,7 @@ class World:
 
     def metrics(self) -> str:
         """What the gateway tells Prometheus beside HAProxy's own numbers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.gateway().metrics_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.gateway().metrics_port, timeout=SOON_S)
         connection.request("GET", "/metrics/engines")
         return connection.getresponse().read().decode()
 
@@ -331,7 +348,7 @@ class World:
     def remove(self, path: Path) -> None:
         shutil.rmtree(path)
 
-    def wait_until(self, true: Callable[[], bool], within_s: float = 20) -> None:
+    def wait_until(self, true: Callable[[], bool], within_s: float = SOON_S) -> None:
         until = time.monotonic() + within_s
         while not true():
             assert time.monotonic() < until
@@ -342,10 +359,10 @@ class World:
         rows = Path("/proc/net/tcp").read_text().splitlines()[1:]
         return sum(row.split()[1].endswith(f":{port:04X}") and row.split()[3] == "01" for row in rows)
 
-    def snapshot(self) -> dict[str, tuple[float, int]]:
+    def snapshot(self) -> dict[str, tuple[int, int]]:
         """Modification time and inode of every file and folder below the state folder."""
         found = sorted(self.state.rglob("*"))
-        return {str(path): (path.lstat().st_mtime, path.lstat().st_ino) for path in found if not _lives(path)}
+        return {str(path): (path.lstat().st_mtime_ns, path.lstat().st_ino) for path in found if not _lives(path)}
 
     def environment(self) -> dict[str, str]:
         path = f"{self.tools}:{os.environ['PATH']}"
@@ -357,9 +374,15 @@ class World:
         self.on_event(event)
 
     def _processes(self) -> Iterator[tuple[int, str]]:
+        """Without those that were forked to become something else, and have our programs' marks until they do."""
+        found = dict(self._marked())
+        forks = {pid for pid, mark in found.items() if mark.endswith(FORKING) and found.get(parent(pid)) == mark}
+        yield from ((pid, mark) for pid, mark in found.items() if pid not in forks)
+
+    def _marked(self) -> Iterator[tuple[int, str]]:
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                pairs = (word.partition("=") for word in (folder / "environ").read_bytes().decode().split("\0"))
+                pairs = (word.partition("=") for word in os.fsdecode((folder / "environ").read_bytes()).split("\0"))
                 environ = {name: value for name, _, value in pairs}
             except OSError:
                 continue
@@ -407,6 +430,14 @@ class World:
             },
             **{name: s[name] for name in ("binary", "renamed_from") if s[name]},
         }
+
+
+def parent(pid: int) -> int:
+    """The process that made it; 0 for one that is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def tiny(part: ReplicaPart, memory_mib: int) -> ReplicaPart:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tests.converge.harness import World
+from tests.converge.harness import SOON_S, World
 
-ANSWER_S = 60
+ANSWER_S = 120
 """Longer than the gateway lets a request wait, so that a client sees what the gateway does about it."""
 
 
@@ -82,7 +82,7 @@ def load(
             thread.join()
 
 
-def wait_for_answers(count: Count, more: int, within_s: float = 20) -> None:
+def wait_for_answers(count: Count, more: int, within_s: float = SOON_S) -> None:
     """Return when `more` requests have been answered from now on."""
     target, until = count.answered + more, time.monotonic() + within_s
     while count.answered < target:

@@ -29,7 +29,7 @@ class Bad:
     model: Mapping[str, Any] = field(default_factory=dict)
     """What the stand-in engine does with it."""
     args: Mapping[str, str] = field(default_factory=dict)
-    ready_within_s: int = 20
+    ready_within_s: int = 90
     port_is_taken: bool = False
     said: str
     """Part of the sentence."""
@@ -80,9 +80,9 @@ BAD = {
         fix="`version`",
     ),
     "never ready": Bad(
-        model={"load_s": 60},
-        ready_within_s=5,
-        said="it was not ready within 5 s (health: 503)",
+        model={"load_s": 600},
+        ready_within_s=8,
+        said="it was not ready within 8 s (health: 503)",
         cause="longer than the stack file allows",
         fix="`health.ready_within_s`",
     ),
@@ -188,7 +188,7 @@ def mend(world: World) -> None:
     """The next edit is a good one: it goes through, one generation later."""
     generation = remembered(world)["generation"]
     world.write_model({"text": "better"})
-    world.settings |= {"context": 1024, "ready_within_s": 20}
+    world.settings |= {"context": 1024, "ready_within_s": 90}
     world.converge(world.plan().weights[0])
     assert world.converge(world.replica())["generation"] == generation + 1
     world.wait_until(lambda: b"better" in world.ask()[1])

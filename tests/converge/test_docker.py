@@ -97,9 +97,6 @@ class ContainerWorld(World):
         finally:
             self.docker("rm", "--force", name)
 
-    def weights(self) -> str:
-        return self.replica().weights_path.replace("@{state}", str(self.state))
-
     def pids(self, mark: str) -> list[int]:
         return sorted(pid for pid, found in self.processes().items() if found == mark)
 
@@ -171,7 +168,7 @@ def test_an_engine_serves_from_a_container_that_may_do_little(contained: Contain
     }
     host = found["HostConfig"]
     assert (host["Init"], host["ReadonlyRootfs"], host["CapDrop"]) == (True, True, ["ALL"])
-    assert [(mount["Source"], mount["RW"]) for mount in found["Mounts"]] == [(contained.weights(), False)]
+    assert [(mount["Source"], mount["RW"]) for mount in found["Mounts"]] == [(str(contained.weights()), False)]
     assert f"127.0.0.1:{contained.serving_port}" in _listening(contained.serving_port)
     assert contained.registry.pulled == [contained.image.partition("@")[2]]
     before, runs = contained.snapshot(), contained.connector.runs
@@ -188,11 +185,11 @@ def test_an_edit_fails_no_request_and_leaves_one_container(contained: ContainerW
     """The next release starts beside the running one, on the other side, and the old container goes with it."""
     side = contained.side
     with load(contained, clients=2) as count:
-        wait_for_answers(count, 2, within_s=60)
+        wait_for_answers(count, 2)
         contained.settings["context"] = 1024
         assert str(foresee(contained.replica(), contained.context())).startswith("restart")
         contained.converge(contained.replica())
-        wait_for_answers(count, 2, within_s=60)
+        wait_for_answers(count, 2)
     assert count.failed == []
     assert contained.side is side.other()
     assert contained.containers() == [contained.container]
@@ -203,11 +200,11 @@ def test_an_engine_moves_into_its_container_and_out_again(contained: ContainerWo
     container = contained.settings["container"]
     with load(contained, clients=2) as count:
         for runtime, left in (({}, 0), (container, 1)):
-            wait_for_answers(count, 2, within_s=60)
+            wait_for_answers(count, 2)
             contained.settings["container"] = runtime
             contained.converge(contained.replica())
             assert len(contained.containers()) == left
-            wait_for_answers(count, 2, within_s=60)
+            wait_for_answers(count, 2)
     assert count.failed == []
 
 
@@ -232,8 +229,8 @@ def test_a_container_that_is_lost_comes_again_by_itself(
     """Nobody runs anything: the supervisor starts it anew, and what was left behind ends first."""
     before = contained.inspected()["Id"]
     harm(contained)
-    contained.wait_until(lambda: _is_another(contained, before), within_s=60)
-    contained.wait_until(lambda: contained.ask(max_tokens=4)[0] == 200, within_s=60)
+    contained.wait_until(lambda: _is_another(contained, before))
+    contained.wait_until(lambda: contained.ask(max_tokens=4)[0] == 200)
     assert contained.containers() == [contained.container]
     assert contained.observe(contained.plan().hosts[0])
     contained.up()
@@ -376,9 +373,9 @@ def test_the_watchdog_restarts_an_engine_that_hangs_in_its_container(contained: 
     with subprocess.Popen([sys.executable, STOP_MAIN_THREAD, str(engine)], stdout=subprocess.PIPE, text=True) as tracer:
         assert tracer.stdout is not None
         assert tracer.stdout.readline() == "stopped\n"
-        contained.wait_until(lambda: not usable(contained), within_s=60)
+        contained.wait_until(lambda: not usable(contained))
         assert contained.ask(max_tokens=4)[0] == 200
-    contained.wait_until(lambda: bool(contained.journal("recovered")), within_s=60)
+    contained.wait_until(lambda: bool(contained.journal("recovered")))
     assert contained.containers() == [contained.container]
     assert contained.inspected()["Id"] != before
 
@@ -574,8 +571,8 @@ def test_another_mirror_and_another_password_restart_nothing(contained: Containe
         contained.converge(contained.replica())
     assert contained.inspected()["Id"] == before
     remove_container(contained)
-    contained.wait_until(lambda: _is_another(contained, before), within_s=60)
-    contained.wait_until(lambda: contained.ask(max_tokens=4)[0] == 200, within_s=60)
+    contained.wait_until(lambda: _is_another(contained, before))
+    contained.wait_until(lambda: contained.ask(max_tokens=4)[0] == 200)
 
 
 def _tls(file: Path) -> ssl.SSLContext:

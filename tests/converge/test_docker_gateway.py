@@ -120,14 +120,14 @@ def test_it_shows_a_certificate_that_its_machine_renews(boxed: GatewayWorld) -> 
     assert boxed.ask()[0] == 200
     reissue(boxed, days=29)
     boxed.kill("gateway-box/certificates")  # it looks at once when it is started again
-    boxed.wait_until(lambda: shown(boxed) != before, within_s=60)
+    boxed.wait_until(lambda: shown(boxed) != before)
     assert boxed.ask()[0] == 200
 
 
 def test_a_container_that_is_lost_comes_again_and_knows_who_serves(boxed: GatewayWorld) -> None:
     before = boxed.inspected()["Id"]
     boxed.docker("rm", "--force", boxed.container)
-    boxed.wait_until(lambda: boxed.ask()[0] == 200, within_s=60)
+    boxed.wait_until(lambda: boxed.ask()[0] == 200)
     assert boxed.inspected()["Id"] != before
 
 

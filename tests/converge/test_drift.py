@@ -84,17 +84,15 @@ def configured(world: World, name: str) -> Path:
     return world.place("gateway-box", "current", name).resolve()
 
 
-def weights(world: World) -> Path:
-    return next(world.state.glob("weights/*/model.gguf"))
-
-
 def append_to(path: Path) -> None:
     path.write_text(path.read_text() + "# edited\n")
 
 
 def alter_weights(world: World) -> None:
-    """As long as before, and with other content."""
-    weights(world).write_bytes(b" " * weights(world).stat().st_size)
+    """As long as before, and with other content, and not in the second in which it was brought."""
+    before = world.weights().stat()
+    world.weights().write_bytes(b" " * before.st_size)
+    os.utime(world.weights(), (before.st_atime, before.st_mtime + 1))
 
 
 def kill(world: World, mark: str) -> None:
@@ -219,7 +217,7 @@ BREAKS = {
     "a killed engine": Break(by=lambda w: kill_and_wait(w, f"chat-box-0/{w.side}")),
     "a killed HAProxy": Break(by=lambda w: kill_and_wait(w, "gateway-box/gateway")),
     "deleted weights": Break(
-        by=lambda w: weights(w).unlink(),
+        by=lambda w: w.weights().unlink(),
         seen={
             "chat-weights-box": ("weights: missing on the machine",),
             "chat-box-0": ("weights: missing or altered on the machine",),

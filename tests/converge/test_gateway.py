@@ -21,7 +21,7 @@ from enginehouse.gateway import files as gateway_files
 from enginehouse.planner.digests import release_id
 from enginehouse.planner.parts import GatewayPart, OnChange
 from enginehouse.render.symbols import Secret, UnknownSymbol
-from tests.converge.harness import KEY, World
+from tests.converge.harness import KEY, SOON_S, World
 from tests.converge.load import load, wait_for_answers
 
 ROTATED = "sk-demo-rotated"
@@ -81,7 +81,6 @@ def test_a_reload_that_fails_goes_back(running: World, monkeypatch: pytest.Monke
 
     Its statistics are found where they were: without them a probe would take the gateway for gone.
     """
-    monkeypatch.setattr(traffic, "START_S", 3.0)
     part = running.gateway()
     moved = replace(part, metrics_port=part.metrics_port + 150, files=())
     moved = replace(moved, files=gateway_files(moved))
@@ -89,6 +88,7 @@ def test_a_reload_that_fails_goes_back(running: World, monkeypatch: pytest.Monke
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()
         port = stranger.getsockname()[1]
+        give_up_soon(running, monkeypatch)
         with pytest.raises(ConvergeFailed) as failure:
             running.converge(with_more(moved, f"frontend more\n    bind 127.0.0.1:{port}\n"))
     assert failure.value.old_serves
@@ -103,7 +103,6 @@ def test_a_reload_that_fails_goes_back(running: World, monkeypatch: pytest.Monke
 
 def test_a_gateway_that_an_older_version_started_runs_on(running: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both logs in one file until its next start: its words are found all the same, then they are apart."""
-    monkeypatch.setattr(traffic, "START_S", 3.0)
     running.destroy(running.gateway())
     with monkeypatch.context() as before:
         for name in ("program_file", "start_script"):
@@ -113,6 +112,7 @@ def test_a_gateway_that_an_older_version_started_runs_on(running: World, monkeyp
     assert running.ask()[0] == 200
     with socket.create_server(("127.0.0.1", 0)) as stranger, pytest.raises(ConvergeFailed) as failure:
         port = stranger.getsockname()[1]
+        give_up_soon(running, monkeypatch)
         running.converge(with_more(running.gateway(), f"frontend more\n    bind 127.0.0.1:{port}\n"))
     assert_own_words(failure.value, port)
     running.converge(running.gateway())
@@ -188,11 +188,14 @@ def test_a_key_without_a_value_is_named(world: World) -> None:
 
 def fail_a_rotation(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another value of the key, and HAProxy's master does not hear of it until it is too late."""
-    monkeypatch.setattr(traffic, "START_S", 2.0)
     info = world.supervisor().info("gateway-box")
     assert info
 
+    give_up_soon(world, monkeypatch)
+    undoing = world.on_event
+
     def on_event(event: Event) -> None:
+        undoing(event)
         if "] reloading HAProxy" in event.text:
             os.kill(info.pid, signal.SIGSTOP)
         elif event.text == "undoing: reloading HAProxy":
@@ -204,6 +207,17 @@ def fail_a_rotation(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         world.converge(world.gateway())
     assert failure.value.old_serves
     world.on_event = lambda event: None
+
+
+def give_up_soon(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a reload that has no effect; what undoes it, and all that comes then, has as long as it takes."""
+    monkeypatch.setattr(traffic, "START_S", 5.0)
+
+    def on_event(event: Event) -> None:
+        if event.text.startswith("undoing: "):
+            monkeypatch.setattr(traffic, "START_S", SOON_S)
+
+    world.on_event = on_event
 
 
 def start_again(world: World) -> None:

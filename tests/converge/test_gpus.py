@@ -18,8 +18,9 @@ from enginehouse.errors import ConvergeFailed, EnginehouseError, LeaseHeld
 from enginehouse.planner.allocate import BLOCK
 from enginehouse.planner.needs import needs_of
 from enginehouse.spec.lock import Lock, LockedPorts, LockedReplica
-from tests.converge.conftest import PORTS, claim_block, new_world
+from tests.converge.conftest import PORTS, new_world
 from tests.converge.harness import World, all_free
+from tests.ports import claim_block
 from tests.standins.gpus import install_gpus, set_gpus, uuid
 
 

@@ -218,6 +218,7 @@ def test_a_second_run_is_told_who_works_here(running: World) -> None:
     before = running.snapshot()
     with Leases(SystemClock()).hold(running.connector, str(running.state), running.context().run, print):
         running.run_id = "run-2"
+        running.impatient()
         with pytest.raises(LeaseHeld, match="ada@desk"):
             running.converge(running.replica())
     assert before == running.snapshot()

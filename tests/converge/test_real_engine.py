@@ -49,10 +49,10 @@ def with_real_engine(world: W) -> W:
 def test_an_edit_fails_no_request_of_the_real_engine(real: World) -> None:
     """Streams and other answers, while the context is changed."""
     with load(real, clients=2) as count:
-        wait_for_answers(count, 4, within_s=60)
+        wait_for_answers(count, 4)
         real.settings["context"] = 1024
         real.converge(real.replica())
-        wait_for_answers(count, 4, within_s=60)
+        wait_for_answers(count, 4)
     assert count.failed == []
 
 

@@ -108,5 +108,6 @@ def test_the_list_says_who_needs_what(running: World) -> None:
 def test_a_run_that_brings_weights_is_not_disturbed(running: World) -> None:
     """Between the files and the record that they are needed the run holds the lease."""
     rival = Run(id="rival", who="bob@desk", door="test")
+    running.impatient()
     with Leases(running.clock).hold(running.connector, str(running.state), rival, print), pytest.raises(LeaseHeld):
         pruned(running)

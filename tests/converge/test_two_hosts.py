@@ -139,13 +139,17 @@ def test_what_is_drained_elsewhere_counts_as_missing(running: TwoHosts) -> None:
 
 def test_an_engine_of_the_other_host_that_died_gets_requests_again_when_it_is_ready(running: TwoHosts) -> None:
     """Only what it was working on is lost. HAProxy gives it nothing while its model loads, and then its share."""
-    running.write_model({"load_s": 2})
+    loads = running.folder / "loads"
+    loads.touch()
+    running.write_model({"loads_with": str(loads)})
     running.up()
     program = f"chat-far-0/{running.far_manifest('chat-far-0')['side']}"
+    loads.unlink()
     with load(running) as count:
         running.kill(program)
         running.wait_until(lambda: len(running.usable()) == 1)
         wait_for_answers(count, 8)
+        loads.touch()
         running.wait_until(lambda: len(running.usable()) == 2)
         wait_for_answers(count, 8)
     assert {status for status, _ in count.failed} <= {200, 502}

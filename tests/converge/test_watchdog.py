@@ -47,6 +47,14 @@ def watched(one: World) -> World:
     return one
 
 
+def load_when_told(world: World) -> Path:
+    """From its next start on the engine has loaded once the file that this returns is there; it is."""
+    loads = world.folder / "loads"
+    loads.touch()
+    world.write_model({"loads_with": str(loads)})
+    return loads
+
+
 def wait_for_watcher(world: World) -> None:
     """The watchdog looks for new replicas every few seconds."""
     world.wait_until(lambda: bool(watchers(world)))
@@ -84,7 +92,7 @@ def mark(world: World) -> Path:
 def metric(world: World, name: str) -> int:
     """A number about the replica, as Prometheus reads it from the gateway."""
     url = f"http://127.0.0.1:{world.gateway().metrics_port}/metrics/engines"
-    text = urllib.request.urlopen(url, timeout=10).read().decode()
+    text = urllib.request.urlopen(url, timeout=60).read().decode()
     return int(text.partition(f'\n{name}{{replica="chat-box-0"}} ')[2].split()[0])
 
 
@@ -138,9 +146,10 @@ def test_a_hung_engine_is_restarted_while_requests_wait(watched: World) -> None:
 
 def test_a_run_is_told_that_the_watchdog_works_and_what_hangs(watched: World) -> None:
     """While it heals it has the machine's lease, and nobody calls the replica ready."""
-    watched.write_model({"load_s": 1})
+    loads = load_when_told(watched)
     watched.up()
     hang(watched)
+    loads.unlink()
     watched.wait_until(mark(watched).exists)
     watched.wait_until(lambda: (watched.state / "host" / "lease.note").exists())
     observed = watched.observe(watched.replica())
@@ -148,8 +157,10 @@ def test_a_run_is_told_that_the_watchdog_works_and_what_hangs(watched: World) ->
     assert [reason.rpartition(": ")[2] for reason in observed.reasons] == [HUNG]
     assert observed.inputs["drift"]["engine"].startswith("hung since ")
     watched.settings["context"] = 1024
+    watched.impatient()
     with pytest.raises(LeaseHeld, match=r"the watchdog, which restarts chat-box-0, since .* through supervisor"):
         watched.converge(watched.replica())
+    loads.touch()
     watched.wait_until(lambda: not mark(watched).exists())
     watched.converge(watched.replica())
     assert watched.ask()[0] == 200
@@ -189,7 +200,7 @@ def test_without_the_engines_counter_the_same_load_would_look_like_a_hang(watche
     watched.up()
     file = watched.place("chat-box-0", "watch")
     file.write_text(file.read_text().replace("llamacpp:n_decode_total", "-"))
-    request = threading.Thread(target=watched.ask, kwargs={"repeat": 10})
+    request = threading.Thread(target=watched.ask, kwargs={"repeat": 200})  # until the engine is restarted
     request.start()
     watched.wait_until(mark(watched).exists)
     request.join()
@@ -198,6 +209,8 @@ def test_without_the_engines_counter_the_same_load_would_look_like_a_hang(watche
 
 def test_a_frozen_stack_is_only_told_about_and_an_up_heals_it(watched: World) -> None:
     """Nothing heals while it is frozen. An `up` then exchanges the engine and waits for nothing that it works on."""
+    watched.settings["drain_s"] = 250
+    watched.up()
     with frozen(watched):
         hung = hang(watched)
         stuck = threading.Thread(target=watched.ask)
@@ -238,13 +251,16 @@ def test_a_drained_replica_is_restarted_and_stays_without_requests(watched: Worl
 
 def test_a_watchdog_that_was_killed_at_it_is_finished_by_its_next_start(watched: World) -> None:
     """What it had begun is left at once, and the engine that loads meanwhile is not restarted again."""
-    watched.write_model({"load_s": 1})
+    loads = load_when_told(watched)
     watched.up()
     hung = hang(watched)
+    loads.unlink()
     watched.wait_until(lambda: mark(watched).exists() and engine(watched) not in (0, hung))
-    loading = engine(watched)
+    loading, before = engine(watched), set(watchers(watched))
     watchdog = next(pid for pid, found in watched.processes().items() if found == "box/watchdog")
     os.kill(watchdog, signal.SIGKILL)
+    watched.wait_until(lambda: bool(found := set(watchers(watched))) and not found & before)
+    loads.touch()
     watched.wait_until(lambda: not mark(watched).exists())
     assert engine(watched) == loading
     assert watched.ask()[0] == 200
@@ -252,8 +268,8 @@ def test_a_watchdog_that_was_killed_at_it_is_finished_by_its_next_start(watched:
 
 def test_one_killed_before_it_restarted_the_engine_restarts_it_at_its_next_start(watched: World) -> None:
     """A mark of a process that still runs: it was not restarted yet."""
-    hung = hang(watched)
     watched.supervisor().stop("watchdog")
+    hung = hang(watched)
     start = Path(f"/proc/{hung}/stat").read_text().rpartition(") ")[2].split()[19]
     mark(watched).parent.mkdir(exist_ok=True)
     mark(watched).write_text(f"{hung} {start} 2026-11-24T12:00:00+00:00 {HUNG}\ntraffic taken\n")
@@ -265,32 +281,33 @@ def test_one_killed_before_it_restarted_the_engine_restarts_it_at_its_next_start
 
 def test_one_that_does_not_become_ready_is_restarted_again(watched: World) -> None:
     """It is given as long as a start may take, no requests meanwhile, and up is not given."""
-    weights = next(watched.state.glob("weights/*/model.gguf"))
+    weights = watched.weights()
     watched.settings["ready_within_s"] = 5
     watched.up()
     before = words(watched)
     content = weights.read_text()
     weights.write_text('{"load_s": 600}')
     hang(watched)
-    watched.wait_until(lambda: words(watched)[len(before) :] == ["hung", "not-recovered"])
+    watched.wait_until(lambda: words(watched)[len(before) :][:2] == ["hung", "not-recovered"])
     assert usable(watched) == []
     weights.write_text(content)
-    watched.wait_until(lambda: not mark(watched).exists())
-    assert words(watched)[len(before) :] == ["hung", "not-recovered", "recovered"]
+    watched.wait_until(lambda: not mark(watched).exists(), within_s=200)
+    told = words(watched)[len(before) :]
+    assert (told[0], set(told[1:-1]), told[-1]) == ("hung", {"not-recovered"}, "recovered")
     assert watched.ask()[0] == 200
 
 
 def test_one_that_becomes_ready_late_is_not_ended_for_it(watched: World) -> None:
     """It loads longer than a start may take; pauses grow, and one that works when its pause is over is left alone."""
-    weights = next(watched.state.glob("weights/*/model.gguf"))
+    weights = watched.weights()
     watched.settings["ready_within_s"] = 5
     watched.up()
     before = words(watched)
     content = weights.read_text()
-    weights.write_text('{"load_s": 6}')
+    weights.write_text('{"load_s": 8}')
     hang(watched)
     watched.wait_until(mark(watched).exists)
-    watched.wait_until(lambda: not mark(watched).exists(), within_s=120)
+    watched.wait_until(lambda: not mark(watched).exists(), within_s=200)
     told = words(watched)[len(before) :]
     assert (told[0], set(told[1:-1]), told[-1]) == ("hung", {"not-recovered"}, "recovered")
     assert watched.ask()[0] == 200
@@ -312,7 +329,7 @@ def test_where_curl_speaks_no_gopher_socat_speaks_to_the_gateway(watched: World)
     wrapper.unlink()
     wrapper.symlink_to(curl)
     assert refused.exists()
-    assert usable(watched) == [watched.engine]
+    watched.wait_until(lambda: usable(watched) == [watched.engine])
 
 
 def test_two_that_hang_at_once_are_both_restarted(watched: World) -> None:
@@ -355,12 +372,12 @@ def test_a_real_engine_whose_main_thread_is_stuck_is_restarted(world: World) -> 
     world.up()
     wait_for_watcher(world)
     with load(world, clients=2) as count:
-        wait_for_answers(count, 4, within_s=60)
+        wait_for_answers(count, 4)
     stuck = engine(world)
     with subprocess.Popen([sys.executable, STOP_MAIN_THREAD, str(stuck)], stdout=subprocess.PIPE, text=True) as tracer:
         assert tracer.stdout is not None
         assert tracer.stdout.readline() == "stopped\n"
-        assert urllib.request.urlopen(f"http://127.0.0.1:{world.serving_port}/health", timeout=10).status == 200
+        assert urllib.request.urlopen(f"http://127.0.0.1:{world.serving_port}/health", timeout=60).status == 200
         world.wait_until(lambda: not usable(world))
         assert world.ask(max_tokens=4)[0] == 200
     world.wait_until(lambda: not mark(world).exists())

@@ -21,6 +21,8 @@ from tests.converge.harness import World
 from tests.converge.origin import Files, served
 
 SIZE = 5 * CHUNK_BYTES + 12345
+HALF = re.compile(r"\b[1-9]\d? % of")
+"""Told when something has come, and not all of it."""
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def test_an_upload_arrives_whole_and_private(world: World, part: WeightsPart) ->
 
 def test_an_upload_continues_where_it_was_cut(world: World, part: WeightsPart) -> None:
     """A wish to stop in the middle leaves a part; the next run sends only the rest."""
-    world.on_event = lambda event: world.cancelled.set() if "% of" in event.text else None
+    world.on_event = lambda event: world.cancelled.set() if HALF.search(event.text) else None
     with pytest.raises(Cancelled):
         world.converge(part)
     world.on_event = lambda event: None
@@ -204,7 +206,7 @@ def test_a_download_arrives(world: World, part: WeightsPart, files: Files) -> No
 def test_a_download_continues_where_it_was_cut(world: World, part: WeightsPart, files: Files) -> None:
     """A wish to stop ends the download within seconds; the next run asks for the rest only."""
     files.slow_s = 0.5
-    world.on_event = lambda event: world.cancelled.set() if "% of" in event.text else None
+    world.on_event = lambda event: world.cancelled.set() if HALF.search(event.text) else None
     with pytest.raises(Cancelled):
         world.converge(from_web(part, files))
     world.on_event = lambda event: None

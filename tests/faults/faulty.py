@@ -23,7 +23,7 @@ from enginehouse.converge.lease import Leases
 from enginehouse.errors import Unreachable
 from enginehouse.planner.parts import ConnectionKind, Plan
 from tests.converge.disks import Disk
-from tests.converge.harness import Recorder, World
+from tests.converge.harness import Recorder, World, parent
 
 GUARDED = "/busy && flock"
 """What every script that changes something begins with."""
@@ -190,7 +190,7 @@ class FaultyWorld(World):
 
     def _those(self, mark: str, child: bool) -> list[int]:
         pids = [pid for pid, found in self.processes().items() if found == mark]
-        return [pid for pid in pids if not child or _parent(pid) in pids]
+        return [pid for pid in pids if not child or parent(pid) in pids]
 
     def rival(self) -> FaultyWorld:
         """Another run of the same stack, which waits for nobody."""
@@ -234,10 +234,3 @@ class MortalRuns:
         self._server.stdin.write(json.dumps(order) + "\n")
         self._server.stdin.flush()
         return self._server.stdout.readline().strip()
-
-
-def _parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0

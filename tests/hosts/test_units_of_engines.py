@@ -107,17 +107,17 @@ def test_values_of_variables_are_for_nobody_else(up: UnitWorld) -> None:
 def test_an_edit_fails_no_request_and_leaves_one_unit(up: UnitWorld) -> None:
     """The next release starts beside the running one; a limit alone is a change, and reads as one."""
     with load(up, clients=2) as count:
-        wait_for_answers(count, 2, within_s=60)
+        wait_for_answers(count, 2)
         up.settings["container"] = {"runtime": "systemd", "memory_gib": 2}
         assert str(foresee(up.replica(), up.context())).startswith("restart")
         up.converge(up.replica())
-        wait_for_answers(count, 2, within_s=60)
+        wait_for_answers(count, 2)
         up.settings["container"] = {"runtime": "supervisor"}
         up.converge(up.replica())
         assert up.units() == []
         up.settings["container"] = {"runtime": "systemd", "memory_gib": 1}
         up.converge(up.replica())
-        wait_for_answers(count, 2, within_s=60)
+        wait_for_answers(count, 2)
     assert count.failed == []
     assert up.units() == [up.unit()]
     changes = [entry.text for entry in up.journal("changed") if entry.part == "chat-box-0"]
@@ -164,7 +164,7 @@ def test_an_engine_that_is_lost_comes_again_by_itself(up: UnitWorld, harm: str) 
     mark = f"{up.stack}/chat-box-0/{up.side}"
     supervisor = up.bare.run("cd /etc/systemd/system; ls enginehouse-*.service").strip()
     up.bare.run(harm.format(mark=mark, unit=unit, supervisor=supervisor))
-    up.wait_until(lambda: up.pid() not in (before, "0"), within_s=60)
+    up.wait_until(lambda: up.pid() not in (before, "0"))
     serves(up)
     assert up.units() == [unit]
     assert up.bare.run(f"grep -lszx ENGINEHOUSE_PROGRAM={mark}/unit /proc/[0-9]*/environ | wc -l") == "1\n"
@@ -181,7 +181,7 @@ def test_a_unit_that_is_altered_is_drift_and_healed(up: UnitWorld) -> None:
     assert observed.inputs["drift"] == {"unit": "changed on the machine (50-MemoryMax.conf)"}
     with load(up, clients=2) as count:
         up.up()
-        wait_for_answers(count, 2, within_s=60)
+        wait_for_answers(count, 2)
     assert count.failed == []
     assert up.unit() != unit
     assert up.bare.run(f"systemctl show -p MemoryMax {up.unit()}") == f"MemoryMax={LIMIT_MIB << 20}\n"

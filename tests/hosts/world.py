@@ -16,7 +16,7 @@ from enginehouse.connectors import OPENERS, Connectors
 from enginehouse.connectors.base import Connector
 from enginehouse.errors import EnginehouseError
 from enginehouse.planner.parts import ConnectionKind
-from tests.converge.harness import STANDIN, Recorder, World, ports_of
+from tests.converge.harness import SOON_S, STANDIN, Recorder, World, ports_of
 from tests.hosts.lab import Machine
 
 T = TypeVar("T", bound="HostWorld")
@@ -39,7 +39,7 @@ class HostWorld(World):
     def machine(self) -> Mapping[str, Any]:
         return {"ssh": {**self.login, "hosts": {"box": {"address": self.bare.address}}}}
 
-    def connection(self, timeout_s: float = 30) -> http.client.HTTPConnection:
+    def connection(self, timeout_s: float = SOON_S) -> http.client.HTTPConnection:
         return Dialled(self.connector, self.settings["port"] or self.port, timeout_s)
 
     def another_run(self) -> None:
@@ -67,7 +67,9 @@ class Dialled(http.client.HTTPConnection):
 
     def connect(self) -> None:
         try:
-            self.sock: socket.socket = self._connector.dial(f"tcp:127.0.0.1:{self.port}", deadline_s=self.timeout or 30)
+            self.sock: socket.socket = self._connector.dial(
+                f"tcp:127.0.0.1:{self.port}", deadline_s=self.timeout or SOON_S
+            )
         except EnginehouseError as error:
             raise ConnectionError(str(error)) from error
 

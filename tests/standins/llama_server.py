@@ -3,8 +3,8 @@
 Its model file is JSON and says how it behaves:
 {"load_s": 0.5, "exit_after_load": 3, "last_words": "no", "text": "", "token_s": 0.05, "status": 500}, and ended by
 signals: {"killed_after_load": "SIGKILL", "killed_at_completion": "SIGSEGV"}. {"queue": true}: no more than `parallel`
-requests at once. {"takes_mib": 500}: so much memory while it loads. From SIGUSR1 on it hangs: health answers,
-completions and metrics do not.
+requests at once. {"takes_mib": 500}: so much memory while it loads. {"loads_with": "/a/file"}: it has loaded once that
+file is there. From SIGUSR1 on it hangs: health answers, completions and metrics do not.
 With `STANDIN_JOURNAL` it appends to that file what happens to it, one JSON object a line (`Journal`).
 It proves what converge does with an engine's process, port, health and exit. It proves nothing about inference.
 Strict: an unknown flag is an error, as in the real one.
@@ -72,6 +72,8 @@ class Engine:
 
     def load(self) -> None:
         time.sleep(self.behaviour.get("load_s", 0.0))
+        while not Path(self.behaviour.get("loads_with", "/")).exists():
+            time.sleep(0.02)
         self.take(self.behaviour.get("takes_mib", 0))
         self.die("killed_after_load")
         if "exit_after_load" in self.behaviour:

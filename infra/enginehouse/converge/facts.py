@@ -138,8 +138,12 @@ class Facts:
 
     @property
     def supervisor(self) -> int | None:
-        """Process id of the stack's supervisor on this machine."""
-        return next((p.pid for p in self.processes if p.program.endswith(f"/{SUPERVISOR}")), None)
+        """Process id of the stack's supervisor on this machine.
+
+        Not of a child that it has only forked yet: such a one has its mark until it becomes the program to be started.
+        """
+        found = {p.pid: p.parent for p in self.processes if p.program.endswith(f"/{SUPERVISOR}")}
+        return next((pid for pid, parent in found.items() if parent not in found), None)
 
     def running(self, program: str) -> Process | None:
         """The supervised process with that mark; one whose supervisor is gone does not count."""

@@ -66,6 +66,16 @@ def test_processes_are_supervised_or_orphans() -> None:
     assert [process.pid for process in found.orphans()] == [13]
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_child_that_the_supervisor_has_only_forked_is_not_taken_for_it(turn: int) -> None:
+    """Until it becomes the program to be started it has the supervisor's mark, and may come first in the table."""
+    table = ["10\t1\t99\tdemo/box/supervisor\t\n", "14\t10\t0\tdemo/box/supervisor\t\n"][::turn]
+    found = facts(processes="".join((*table, "11\t10\t98\tdemo/chat-box-0/a\tr1\n")))
+    assert found.supervisor == 10
+    assert found.running("chat-box-0/a")
+    assert found.orphans() == ()
+
+
 @pytest.mark.parametrize(("script", "orphans"), [("11\t10\t98\tdemo/chat-box-0/a\tr1\n", []), ("", [20])])
 def test_what_is_in_a_container_belongs_to_its_start_script(script: str, orphans: list[int]) -> None:
     """It is a child of Docker's. Without a supervised script, its first process is lost; it ends the rest."""
