@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,8 +10,14 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# What an example proves does not depend on how busy the machine is.
-hypothesis.settings.register_profile("patient", deadline=None)
+# What an example proves does not depend on how busy the machine is. Where nothing may be skipped, as in CI, the same
+# code gets the same examples, so that it is judged and not the draw; everywhere else new ones are looked for.
+hypothesis.settings.register_profile(
+    "patient",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=os.environ.get("REQUIRE_ALL") == "1",
+)
 hypothesis.settings.load_profile("patient")
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so would all that they start.

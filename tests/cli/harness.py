@@ -64,6 +64,6 @@ def run(*words: str, cwd: Path, environ: Mapping[str, str] | None = None) -> sub
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )

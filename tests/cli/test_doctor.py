@@ -14,6 +14,8 @@ import pytest
 from enginehouse.errors import ExitCode
 from enginehouse.verbs import doctor
 from tests.cli.conftest import Told
+from tests.cli.harness import DEMO, workplace
+from tests.ports import free_port
 
 Call = Callable[..., Told]
 
@@ -113,15 +115,17 @@ def test_a_full_disk_is_wrong(machine: Callable[..., None], call: Call, monkeypa
 def test_the_machines_of_a_stack_are_looked_at(machine: Callable[..., None], call: Call, folder: Path) -> None:
     """A port that something else has is named with whose it is, and weights that are missing on this side are told."""
     machine()
+    port = free_port()
+    workplace(folder, demo=DEMO.replace("8123", str(port)))
     (folder / "stacks" / "tiny.gguf").write_bytes(b"tiny")
     found = findings(call, "demo")
-    assert {f"{what} on box" for what in ("architecture", "clock", "memory", "disk", "port 8123")} <= found.keys()
-    assert (found["port 8123 on box"]["health"], found["port 8123 on box"]["where"]) == ("ok", "demo")
+    assert {f"{what} on box" for what in ("architecture", "clock", "memory", "disk", f"port {port}")} <= found.keys()
+    assert (found[f"port {port} on box"]["health"], found[f"port {port} on box"]["where"]) == ("ok", "demo")
     (folder / "stacks" / "tiny.gguf").unlink()
-    with socket.create_server(("127.0.0.1", 8123)):
+    with socket.create_server(("127.0.0.1", port)):
         found = findings(call, "demo")
-    assert found["port 8123 on box"]["health"] == found["file on box"]["health"] == "wrong"
-    assert f"(process {os.getpid()}" in found["port 8123 on box"]["version"]
+    assert found[f"port {port} on box"]["health"] == found["file on box"]["health"] == "wrong"
+    assert f"(process {os.getpid()}" in found[f"port {port} on box"]["version"]
 
 
 def test_a_wrong_stack_is_said(machine: Callable[..., None], call: Call) -> None:

@@ -12,6 +12,7 @@ from enginehouse.verbs.survey import survey
 from tests.converge.conftest import running, shared, world  # noqa: F401  (fixtures)
 from tests.converge.harness import World
 
+IDLE = Load(running=0, queued=0)
 GOOD = {
     "box": State.READY,
     "chat-weights-box": State.READY,
@@ -35,10 +36,11 @@ def states(stack: World) -> dict[str, State]:
 def test_a_running_stack_is_as_planned_and_looking_changes_nothing(running: World) -> None:  # noqa: F811
     """Every part good, load and time there, no file or process touched."""
     before, processes = running.snapshot(), running.processes()
+    running.wait_until(lambda: parts(running)["gateway-box"].load == IDLE)  # of the proof it may not have let go yet
     seen = parts(running)
     assert {name: part.state for name, part in seen.items()} == GOOD
     assert all(part.reasons == () for part in seen.values())
-    assert seen["chat-box-0"].load == seen["gateway-box"].load == Load(running=0, queued=0)
+    assert seen["chat-box-0"].load == seen["gateway-box"].load == IDLE
     assert seen["chat-box-0"].since is not None
     assert (before, processes) == (running.snapshot(), running.processes())
 
@@ -56,7 +58,7 @@ def test_a_stopped_gateway_is_said_and_nothing_answers(running: World) -> None: 
 
 
 def test_a_stopped_engine_is_said_and_the_endpoint_is_not_ready(running: World) -> None:  # noqa: F811
-    running.supervisor().stop("chat-box-0-a")
+    running.supervisor().stop(running.engine)
     running.wait_until(lambda: states(running)["endpoint"] is not State.SERVING)
     assert states(running) == {**GOOD, "chat-box-0": State.STOPPED, "endpoint": State.UNHEALTHY}
 

@@ -27,7 +27,7 @@ VERBS = (
 QUICK_S = 0.6
 """Processor seconds of `validate` of a small stack, which editors run on each save. The goal is 0.3 s when idle
 (0.23 s measured 2026-11); a busy one takes up to twice that."""
-PATIENCE_S = 30.0
+PATIENCE_S = 100.0
 
 Call = Callable[..., Told]
 
@@ -220,7 +220,7 @@ def test_ctrl_c_ends_quietly_and_soon(place: Path, verb: str, program: str) -> N
         assert time.monotonic() < until, "it never asked the program"
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == ExitCode.INTERRUPTED
     assert out == ""
     assert err.splitlines()[-1] == "interrupted"

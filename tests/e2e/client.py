@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-ANSWER_S = 120.0
+ANSWER_S = 240.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import socket
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from enginehouse.planner.allocate import BLOCK, block
+from tests import ports
 from tests.tools_available import require_tool
 
 from .client import Client
-from .deployment import POISON, Deployment, create
+from .deployment import POISON, STACK, Deployment, create
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +23,17 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     for tool in ("llama-server", "haproxy", "supervisord"):
         require_tool(tool)
     folder: Path = tmp_path_factory.mktemp("e2e")
-    deployment = create(folder, require_tool("pulumi"), _free_port())
-    deployment.pulumi("stack", "init")
-    deployment.pulumi("config", "set", "--secret", "key-demo", stdin=POISON)
-    try:
-        deployment.pulumi("up", "--yes", "--skip-preview")
-        yield deployment
-    finally:
-        deployment.adopting().pulumi("destroy", "--yes", "--skip-preview")
+    with ExitStack() as claim:
+        while not ports.claim_block(block(STACK).start // BLOCK, claim):  # the same stack of another clone
+            time.sleep(1)
+        deployment = create(folder, require_tool("pulumi"), ports.free_port())
+        deployment.pulumi("stack", "init")
+        deployment.pulumi("config", "set", "--secret", "key-demo", stdin=POISON)
+        try:
+            deployment.pulumi("up", "--yes", "--skip-preview")
+            yield deployment
+        finally:
+            deployment.adopting().pulumi("destroy", "--yes", "--skip-preview")
 
 
 @pytest.fixture
@@ -39,11 +45,4 @@ def client(deployed: Deployment) -> Client:
 @pytest.fixture
 def free_port() -> int:
     """A port nobody listens on."""
-    return _free_port()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    return ports.free_port()

@@ -19,12 +19,13 @@ from enginehouse.converge.supervisor import Supervisor
 from enginehouse.planner.parts import Plan
 from enginehouse.planner.plan import plan
 from enginehouse.spec import load
+from tests.converge.harness import FORKING, parent
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK = "e2e"
 MODEL = "smollm2-135m"
 POISON = "pOis0n-8f3c1e77-Zq"
-PATIENCE_S = 60.0
+PATIENCE_S = 200.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ class Deployment:
     def pulumi(self, *words: str, stdin: str = "", expect: int | None = 0) -> str:
         """Run the CLI on the stack; both streams. `expect` None: any code but 0."""
         argv = [self.pulumi_program, "-C", str(self.project), "--non-interactive", *words, "-s", STACK]
-        done = subprocess.run(argv, input=stdin, env=self.env, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(argv, input=stdin, env=self.env, capture_output=True, text=True, timeout=600)
         output = done.stdout + done.stderr
         assert (done.returncode == expect) if expect is not None else (done.returncode != 0), output
         return output
@@ -73,7 +74,7 @@ class Deployment:
     def enginehouse(self, *words: object) -> str:
         argv = [sys.executable, "-m", "enginehouse", *map(str, words)]
         env = {**self.env, "PYTHONPATH": str(self.project / "infra")}
-        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -98,7 +99,8 @@ class Deployment:
                 mark = next((e for e in environ if e.startswith("ENGINEHOUSE_PROGRAM=")), None)
                 if mark is not None:
                     found[pid] = mark.partition("=")[2]
-        return found
+        forks = {pid for pid, mark in found.items() if mark.endswith(FORKING) and found.get(parent(pid)) == mark}
+        return {pid: mark for pid, mark in found.items() if pid not in forks}
 
     def environments(self) -> list[str]:
         return [" ".join(environ) for pid, environ in _environs() if pid in self.processes()]

@@ -19,7 +19,7 @@ from enginehouse.converge.lease import Leases
 from .client import Client
 from .deployment import MODEL, Deployment
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 THREADS = count(3)
 
 
@@ -49,7 +49,7 @@ def test_ctrl_c_keeps_what_serves_and_the_next_up_finishes(deployed: Deployment,
     """The new side is taken back, with our words."""
     update = edit_at_work(deployed)
     update.send_signal(signal.SIGINT)
-    output, _ = update.communicate(timeout=60)
+    output, _ = update.communicate(timeout=200)
     assert update.returncode != 0
     assert "stopped on request; finished work is kept, the next run continues" in output
     assert_finished(deployed, client, "3")
@@ -60,7 +60,7 @@ def test_ctrl_c_twice_ends_at_once_and_the_next_up_finishes(deployed: Deployment
     update = edit_at_work(deployed)
     update.send_signal(signal.SIGINT)
     update.send_signal(signal.SIGINT)
-    update.communicate(timeout=20)
+    update.communicate(timeout=200)
     assert update.returncode != 0
     assert_finished(deployed, client, "4")
 
@@ -69,7 +69,7 @@ def test_a_provider_killed_in_the_middle_is_continued_and_told(deployed: Deploym
     """Its lease is free at once; the next run says whose work it took over."""
     update = edit_at_work(deployed)
     os.kill(deployed.provider(), signal.SIGKILL)
-    update.communicate(timeout=60)
+    update.communicate(timeout=200)
     assert update.returncode != 0
     assert "took over the lease of a run that died" in assert_finished(deployed, client, "5")
 

@@ -20,7 +20,7 @@ from .client import Answer, Client
 from .deployment import MODEL, POISON, STACK, Deployment
 from .stranger import Stranger
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 
 def test_up_ends_with_a_proven_endpoint(deployed: Deployment) -> None:

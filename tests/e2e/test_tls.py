@@ -11,7 +11,7 @@ import pytest
 from tests.certificates import authority, issue
 from tests.e2e.deployment import POISON, Deployment
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 NAMES = ("localhost", "127.0.0.1")
 
 

@@ -10,7 +10,7 @@ import pytest
 from .client import Client
 from .deployment import MODEL, POISON, STACK, Deployment
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 REFUSED = "belongs to another Pulumi state since"
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.project import POISON, Project
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 
 PARTS = ["box", "chat-weights-box", "chat-box-0", "chat-box-1", "gateway-box", "endpoint"]
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.engine.project import Project, wait_for
+from tests.engine.project import DEADLINE_S, Project, wait_for
 from tests.engine.terminal import on_a_terminal
 
-pytestmark = pytest.mark.engine
-PATIENT = {"takes_s": 60}
-DEAF = {"takes_s": 60, "deaf": True}
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
+PATIENT = {"takes_s": 600}
+DEAF = {"takes_s": 600, "deaf": True}
 
 
 def provider_at_work(project: Project, *parts: str) -> int:
@@ -48,7 +48,7 @@ def test_ctrl_c_stops_at_once_and_leaves_nothing_pending(project: Project) -> No
     update = project.start("up", "--yes", "--skip-preview")
     provider_at_work(project, "chat-box-0", "chat-box-1")
     update.send_signal(signal.SIGINT)
-    output, _ = update.communicate(timeout=15)
+    output, _ = update.communicate(timeout=DEADLINE_S)
     assert update.returncode != 0
     assert "stopped on request; finished work is kept, the next run continues" in output
     assert project.pending() == []
@@ -65,7 +65,7 @@ def interrupt_twice(project: Project) -> None:
     update.send_signal(signal.SIGINT)
     wait_for("the CLI's answer", lambda: "press ^C again" in update.stdout.readline())
     update.send_signal(signal.SIGINT)
-    update.communicate(timeout=15)
+    update.communicate(timeout=DEADLINE_S)
     assert update.returncode != 0
     wait_for("the provider's end", lambda: not is_alive(provider))
     assert project.pending() == ["chat-box-0", "chat-box-1"]
@@ -96,7 +96,7 @@ def test_a_provider_killed_in_the_middle_is_continued_by_the_next_up(project: Pr
     project.script(chat_box_0=PATIENT, chat_box_1=PATIENT)
     update = project.start("up", "--yes", "--skip-preview")
     os.kill(provider_at_work(project, "chat-box-0"), signal.SIGKILL)
-    update.communicate(timeout=60)
+    update.communicate(timeout=DEADLINE_S)
     assert update.returncode != 0
     assert_finished_by(project, project.up)
 
@@ -141,4 +141,4 @@ def test_the_second_of_two_runs_is_told_who_is_at_work(project: Project) -> None
     assert "removed the lock" not in output
     assert update.poll() is None
     update.send_signal(signal.SIGINT)
-    update.communicate(timeout=15)
+    update.communicate(timeout=DEADLINE_S)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.project import Project
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 
 
 def test_one_failed_replica_leaves_the_others_and_the_next_up_goes_on(project: Project) -> None:
@@ -61,7 +61,7 @@ def test_drift_is_shown_and_healed(deployed: Project) -> None:
 def test_a_canary_that_fails_leaves_the_other_replica_as_it_is(deployed: Project) -> None:
     """Whichever came first. The other one says whom it waited for and why it was left alone; its state is the old."""
     deployed.edit_stack("slots: 2", "slots: 2\n    options: {threads: 3}")
-    broken = {"fails": "unknown option", "old_serves": True, "takes_s": 0.5}
+    broken = {"fails": "unknown option", "old_serves": True, "takes_s": 5}
     deployed.script(chat_box_0=broken, chat_box_1=broken)
     output = deployed.up(expect=1)
     assert output.count("unknown option") == 1

@@ -19,7 +19,7 @@ from tests.engine.project import POISON, REPOSITORY, STACK, Project
 from tests.ssh.world import SshWorld, ssh_world
 from tests.tools_available import require_tool
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 
 
 @dataclass(kw_only=True)

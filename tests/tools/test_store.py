@@ -96,7 +96,7 @@ def test_two_builds_at_once_become_one(tmp_path: Path) -> None:
     def slow(draft: Path) -> None:
         builds.append("first")
         building.set()
-        assert finish.wait(timeout=30)
+        assert finish.wait(timeout=120)
         fill(draft)
 
     def never(draft: Path) -> None:
@@ -104,13 +104,13 @@ def test_two_builds_at_once_become_one(tmp_path: Path) -> None:
 
     first = threading.Thread(target=Store(tmp_path).ensure, args=(RECIPE, slow))
     first.start()
-    assert building.wait(timeout=30)
+    assert building.wait(timeout=120)
     second = threading.Thread(target=Store(tmp_path, on_wait=lambda text: waiting.set()).ensure, args=(RECIPE, never))
     second.start()
-    assert waiting.wait(timeout=30)
+    assert waiting.wait(timeout=120)
     finish.set()
-    first.join(timeout=30)
-    second.join(timeout=30)
+    first.join(timeout=120)
+    second.join(timeout=120)
     assert builds == ["first"]
 
 

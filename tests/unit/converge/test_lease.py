@@ -23,7 +23,7 @@ from enginehouse.connectors import base
 from enginehouse.connectors.base import SILENT, Connector, Result
 from enginehouse.connectors.fake import FakeConnector
 from enginehouse.connectors.local import LocalConnector
-from enginehouse.converge.lease import LEASE_LOST, Leases, Note, keeper, mutating
+from enginehouse.converge.lease import LEASE_LOST, SILENT_S, Leases, Note, keeper, mutating
 from enginehouse.converge.run import Run, SystemClock
 from enginehouse.errors import CommandFailed, ConvergeFailed, LeaseHeld
 from tests.unit.connectors.conformance import SOON_S, eventually
@@ -197,16 +197,14 @@ def test_a_holder_may_have_any_name(connector: Connector, state: str, who: str) 
 
 
 def test_a_killed_run_blocks_nobody(connector: Connector, state: str, spawn: Spawn) -> None:
-    """After kill -9 the lease is free at once; who held it is told, once."""
+    """After kill -9 the lease is free at once, not when its holder was silent for long; who held it is told, once."""
     process = spawn("eve-1")
     with pytest.raises(LeaseHeld, match="eve@desk"), leases().hold(connector, state, ADA, silence):
         pass
     process.kill()
-    began = time.monotonic()
     notices: list[str] = []
-    with leases(lease_wait_s=10).hold(connector, state, ADA, notices.append):
-        took_s = time.monotonic() - began
-    assert took_s < 2
+    with leases(lease_wait_s=SILENT_S - 10).hold(connector, state, ADA, notices.append):
+        pass
     assert len(notices) == 1
     assert notices[0].startswith("laptop: took over the lease of a run that died: eve@desk, since ")
     assert notices[0].endswith(f"through pulumi (run eve-1, process {process.pid} on {os.uname().nodename})")
@@ -269,8 +267,8 @@ def test_a_holder_that_only_waits_keeps_its_lease(
 ) -> None:
     """While a script takes longer than anybody may be silent, there is a sign of life in the background."""
     monkeypatch.setattr(base, "ALIVE_EVERY_S", 0.1)
-    with leases(silent_s=1).hold(connector, state, ADA, silence):
-        connector.run("sleep 2.5", deadline_s=SOON_S)
+    with leases(silent_s=4).hold(connector, state, ADA, silence):
+        connector.run("sleep 6", deadline_s=SOON_S)
         with pytest.raises(LeaseHeld), leases().hold(connector, state, BOB, silence):
             pass
 
@@ -287,7 +285,7 @@ def test_an_orphaned_script_is_waited_for(connector: Connector, state: str, spaw
     entered = threading.Event()
 
     def take_over() -> None:
-        with leases(lease_wait_s=10, busy_wait_s=20).hold(connector, state, ADA, notices.append):
+        with leases(lease_wait_s=30, busy_wait_s=60).hold(connector, state, ADA, notices.append):
             entered.set()
             assert (tmp_path / "ended").exists()
 
@@ -305,7 +303,7 @@ def test_an_orphan_that_does_not_end_is_named(connector: Connector, state: str, 
     process = spawn("eve-1", orphan(tmp_path))
     eventually((tmp_path / "started").exists)
     process.kill()
-    hasty = leases(lease_wait_s=10, busy_wait_s=1)
+    hasty = leases(lease_wait_s=30, busy_wait_s=1)
     with pytest.raises(LeaseHeld) as caught, hasty.hold(connector, state, ADA, silence):
         pass
     assert "commands of a run that died still work on this machine: eve@desk" in str(caught.value)
@@ -313,7 +311,7 @@ def test_an_orphan_that_does_not_end_is_named(connector: Connector, state: str, 
     assert "eve-1" in note_file(state).read_text()
     (tmp_path / "go").touch()
     notices: list[str] = []
-    with leases(lease_wait_s=10).hold(connector, state, ADA, notices.append):
+    with leases(lease_wait_s=30).hold(connector, state, ADA, notices.append):
         pass
     assert len(notices) == 1
 
