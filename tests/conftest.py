@@ -30,6 +30,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden from what the code gives now")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test on a machine of its own waits for the machine's image and packages, too."""
+    for item in items:
+        if item.get_closest_marker("hosts") and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, Mapping[str, str]], None]:
     """`golden(folder, {file name: text})` holds the texts against the folder below tests/golden, or rewrites it."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 RUNTIME = Path(__file__).with_name("hosts") / "oci_runtime"
-START_S = 60.0
+START_S = 120.0
 COMMAND_S = 300.0
 
 

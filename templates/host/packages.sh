@@ -13,13 +13,13 @@ install_packages() { # MARK PACKAGE:LOWEST_VERSION...
     # One that works right now may be the one that is cut off; dpkg itself says so.
     [ ! -e "$mark" ] || patiently dpkg --configure -a
     if [ $# -gt 0 ]; then
-        patiently apt-get update -q
+        patiently apt-get update -q -o Acquire::Retries=3
         for wanted; do check_candidate "${wanted%%:*}" "${wanted#*:}"; done
         [ -e "$mark" ] || unknown_services "$@" >"$mark.new"
         [ -e "$mark" ] || mv -f "$mark.new" "$mark"
         for service in $(cat "$mark"); do systemctl mask -q "$service"; done
         for wanted; do set -- "$@" "${wanted%%:*}"; shift; done
-        patiently apt-get install -q -y --no-install-recommends --no-remove -o Dpkg::Options::=--force-confold "$@"
+        patiently apt-get install -q -y -o Acquire::Retries=3 --no-install-recommends --no-remove -o Dpkg::Options::=--force-confold "$@"
     fi
     for service in $(cat "$mark"); do
         systemctl unmask -q "$service"

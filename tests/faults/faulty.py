@@ -34,6 +34,8 @@ PROGRAMS = {
     "watchdog": "box/watchdog",
 }
 """What the supervisor may look after, and the marks of its processes."""
+QUEUE_S = 80
+"""Requests wait for as long as a client does: on a busy machine two runs may take more than the usual half minute."""
 KEPT = 2
 """Releases of a part that stay on a machine."""
 ROOT = Path(__file__).parents[2]
@@ -127,6 +129,7 @@ class FaultyWorld(World):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.settings["timeouts"] = {"queue_s": QUEUE_S}
         self.connect()
 
     def connect(self) -> None:

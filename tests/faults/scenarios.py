@@ -42,8 +42,10 @@ def edit_gateway(world: FaultyWorld) -> None:
 
 
 def supervisor_died(world: FaultyWorld) -> None:
-    """Engine and gateway run on without anybody who looks after them."""
+    """Engine and gateway run on without anybody who looks after them; the watchdog ends by itself, soon."""
+    watchdogs = {pid for pid, mark in world.processes().items() if mark == "box/watchdog"}
     world.strike("box/supervisor")
+    world.wait_until(lambda: not watchdogs & world.processes().keys())
 
 
 SCENARIOS: Mapping[str, Scenario] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,17 +91,19 @@ def test_a_server_that_is_enabled_by_hand_too_early_is_noticed() -> None:
         judge = Judge()
         assert violations(world, judge) == []
         world.edit_release()
-        world.write_model({"load_s": 3})
-        world.on_event = lambda event: enable_too_early(world, event)
+        loads = world.folder / "loads"
+        world.write_model({"loads_with": str(loads)})
+        world.on_event = lambda event: enable_too_early(world, event, loads)
         world.up()
         said = violations(world, judge)
         assert any("got a request while it was loading" in violation for violation in said), said
 
 
-def enable_too_early(world: FaultyWorld, event: Event) -> None:
+def enable_too_early(world: FaultyWorld, event: Event, loads: Path) -> None:
     """While the run waits for the new side, which listens already, a request goes there."""
-    if "waiting for ready, 0 s" in event.text:
+    if "waiting for ready" in event.text and not loads.exists():
         world.wait_until(lambda: is_taken(world.replica().ports[world.side.other()]))
         world.runtime().set_state("be_chat", f"chat-box-0-{world.side.other()}", ServerState.READY)
         world.runtime().set_state("be_chat", world.engine, ServerState.DRAIN)
         world.ask()
+        loads.touch()

@@ -12,8 +12,8 @@ from tests.hosts.lab import lab as new_lab
 
 INSTALL = """
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -q
-apt-get install -q -y --no-install-recommends curl haproxy socat supervisor
+apt-get update -q -o Acquire::Retries=5
+apt-get install -q -y -o Acquire::Retries=5 --no-install-recommends curl haproxy socat supervisor
 systemctl disable -q --now haproxy supervisor
 """
 DOCKER = """

@@ -26,7 +26,14 @@ LABS = 8
 """So many at once, each with a network and a bridge of its own: the names of those are the whole machine's."""
 REBOOTED = 129
 """How systemd ends as the first process of a container when it is told to reboot (measured 2026-11, systemd 252)."""
-START_S = 120.0
+BOOTED = 'systemctl is-active -q ssh.service && [ "$(systemctl is-system-running)" != starting ]'
+"""sshd is there before all the rest is."""
+START_S = 240.0
+
+
+def listens(port: int) -> str:
+    """A script that waits until somebody listens on that port of the machine's loopback."""
+    return f"until grep -q ' 0100007F:{port:04X} 00000000:0000 0A ' /proc/net/tcp; do sleep 0.1; done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +100,9 @@ class Machine:
         self.wait()
 
     def wait(self) -> None:
-        """Until it has booted, or sshd is back."""
+        """Until it has booted and has nothing left to start, or sshd is back."""
         until = time.monotonic() + START_S
-        while not (self.holds("systemctl is-active -q ssh.service") and self._greets()):
+        while not (self.holds(BOOTED) and self._greets()):
             assert time.monotonic() < until, self.lab.docker("logs", self.name).stdout.decode()
             time.sleep(0.1)
 

@@ -14,16 +14,13 @@ from enginehouse.errors import EnginehouseError, explain
 from enginehouse.planner.parts import Side
 from tests.converge.test_drift import heal, looks
 from tests.hosts import census
-from tests.hosts.lab import Lab
+from tests.hosts.lab import Lab, listens
 from tests.hosts.world import HostWorld, host_world
 
 pytestmark = pytest.mark.hosts
 
 STACK = f"{census.STATE}/t8080"
 UNIT = "$(cd /etc/systemd/system; ls enginehouse-*.service)"
-LISTENER = (
-    "setsid python3 -m http.server {port} --bind 127.0.0.1 --directory /srv >/dev/null 2>&1 & echo $! >/run/theirs"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +94,7 @@ def test_what_somebody_changed_is_named_and_put_right(up: HostWorld, row: Break)
 def test_a_port_of_the_endpoint_that_somebody_took_meanwhile_is_theirs(up: HostWorld) -> None:
     """Said with who they are; they go on, and once they are gone, so do we."""
     up.another_run()
-    up.bare.run(f"systemctl stop {UNIT}; {LISTENER.format(port=up.port)}")
+    up.bare.run(f"systemctl stop {UNIT}; {_listener(up.port)}")
     with pytest.raises(EnginehouseError) as caught:
         heal(up, looks(up))
     said = "\n".join(explain(caught.value))
@@ -113,7 +110,13 @@ def test_a_port_of_a_replica_that_somebody_took_meanwhile_is_theirs(up: HostWorl
     """They go on, and the engine starts on the other side."""
     up.another_run()
     side = up.bare.run(f'sed -n \'s/.*"side": "\\([ab]\\)".*/\\1/p\' {STACK}/chat-box-0/manifest.json').strip()
-    up.bare.run(f"systemctl stop {UNIT}; {LISTENER.format(port=up.replica().ports[Side(side)])}")
+    up.bare.run(f"systemctl stop {UNIT}; {_listener(up.replica().ports[Side(side)])}")
     heal(up, looks(up))
     assert up.ask()[0] == 200
     up.bare.run("kill $(cat /run/theirs)")
+
+
+def _listener(port: int) -> str:
+    """A script that starts somebody's program on that port, and returns when it listens."""
+    serve = f"setsid python3 -m http.server {port} --bind 127.0.0.1 --directory /srv >/dev/null 2>&1"
+    return f"{serve} & echo $! >/run/theirs; {listens(port)}"

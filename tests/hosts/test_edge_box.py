@@ -26,7 +26,7 @@ from tests.hosts.world import Dialled
 from tests.standins.registry import Registry
 from tests.tools_available import cache, require_tool
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.timeout(1800)]
 
 INSTALLING_S = 600.0
 """For a run with apt in it, on a machine that is busy."""

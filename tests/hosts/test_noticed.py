@@ -17,7 +17,7 @@ from enginehouse.errors import ConnectorError, LeaseHeld
 from tests.hosts import census
 from tests.hosts.exposure import exposed, watched
 from tests.hosts.faults import cut_off
-from tests.hosts.lab import Lab, Machine
+from tests.hosts.lab import Lab, Machine, listens
 
 pytestmark = pytest.mark.hosts
 
@@ -40,7 +40,7 @@ def machine(lab: Lab, equipped: str) -> Iterator[Machine]:
         "chmod 600 /etc/others.conf",
         f"rm {STATE}/others/manifest.json",
         "systemctl stop others",
-        "setsid python3 -m http.server 9200 --bind 127.0.0.1 >/dev/null 2>&1 & sleep 1",
+        f"setsid python3 -m http.server 9200 --bind 127.0.0.1 >/dev/null 2>&1 & {listens(9200)}",
         "touch /tmp/left",
     ],
 )
@@ -52,7 +52,7 @@ def test_what_is_done_to_things_of_others_is_noticed(machine: Machine, harm: str
 
 
 @pytest.mark.parametrize(
-    "left", [f"touch {STATE}/s.new", f"touch {STATE}/lease.note", "setsid sh -c 'watched=1; sleep 5; :' &"]
+    "left", [f"touch {STATE}/s.new", f"touch {STATE}/lease.note", "setsid sh -c 'watched=1; sleep 600; :' &"]
 )
 def test_what_a_dead_run_left_is_noticed(machine: Machine, left: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a file, a lease, a shell."""
@@ -61,6 +61,7 @@ def test_what_a_dead_run_left_is_noticed(machine: Machine, left: str, monkeypatc
     with pytest.raises(AssertionError):
         census.assert_nothing_left(machine)
     machine.run(f"find {STATE} -name '*.new' -delete -o -name lease.note -delete")
+    machine.run("kill -9 $(grep -lsa '[w]atched=1' /proc/[0-9]*/cmdline | cut -d / -f 3) 2>/dev/null || :")
 
 
 def test_what_is_exposed_is_noticed(machine: Machine) -> None:
@@ -71,14 +72,13 @@ def test_what_is_exposed_is_noticed(machine: Machine) -> None:
     assert any(SECRET in line for line in seen)
 
 
-@pytest.mark.parametrize("silent_s", [4, 10_000])
+@pytest.mark.parametrize("silent_s", [8, 10_000])
 def test_a_machine_whose_controller_was_cut_off_is_free_because_it_notices(
     machine: Machine, silent_s: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With much patience sshd holds the connection, and with it the lease, also when the cut is over."""
-    monkeypatch.setattr(link, "DEAD_AFTER_S", 2)
+    monkeypatch.setattr(link, "DEAD_AFTER_S", 6)
     monkeypatch.setattr(link, "KEEP_ALIVE_S", 1)
-    monkeypatch.setattr(link, "CONNECT_S", 2.0)
     monkeypatch.setattr(base, "ALIVE_EVERY_S", 0.5)
     ada, bob = (SshConnector(name, machine.ssh()) for name in ("ada", "bob"))
     said: list[str] = []
@@ -88,8 +88,9 @@ def test_a_machine_whose_controller_was_cut_off_is_free_because_it_notices(
             with pytest.raises(ConnectorError):
                 ada.run("sleep 60", deadline_s=60)
             wait_until_forgotten(machine.address)
-        rival = Leases(SystemClock(), lease_wait_s=10).hold(bob, "/run/state", BOB, said.append)
-        if silent_s == 4:
+        patience = Leases(SystemClock(), lease_wait_s=60 if silent_s == 8 else 15)
+        rival = patience.hold(bob, "/run/state", BOB, said.append)
+        if silent_s == 8:
             with rival:
                 assert "took over the lease of a run that died: ada@desk" in said[0]
         else:
@@ -102,7 +103,7 @@ def test_a_machine_whose_controller_was_cut_off_is_free_because_it_notices(
 def wait_until_forgotten(address: str) -> None:
     """Until our kernel has no connection to that machine's sshd any more, and would say so if asked."""
     there = f"{socket.inet_aton(address)[::-1].hex().upper()}:0016"
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while there in Path("/proc/net/tcp").read_text():
         assert time.monotonic() < until
         time.sleep(0.1)

@@ -21,7 +21,7 @@ from tests.hosts.world import HostWorld, world_of
 
 pytestmark = pytest.mark.hosts
 
-SOON_S = 120.0
+SOON_S = 240.0
 FAR = "far"
 HOLDERS = """umask 077
 cat >/dev/shm/key
@@ -98,8 +98,8 @@ def cut_off(machine: Machine) -> Iterator[None]:
     ]
     with contextlib.ExitStack() as stack:
         for rule in rules:
-            subprocess.run(("iptables", "-I", *rule), check=True)
-            stack.callback(subprocess.run, ("iptables", "-D", *rule), check=True)
+            subprocess.run(("iptables", "-w", "-I", *rule), check=True)
+            stack.callback(subprocess.run, ("iptables", "-w", "-D", *rule), check=True)
         yield
 
 
@@ -194,6 +194,6 @@ def serves(world: Rack) -> None:
     """Until the endpoint answers."""
     world.another_run()
     until = time.monotonic() + SOON_S
-    while world.ask()[0] != 200:
+    while world.ask()[0] != 200 or world.heals():
         assert time.monotonic() < until
         time.sleep(0.2)

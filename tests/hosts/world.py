@@ -52,6 +52,10 @@ class HostWorld(World):
     def our_ports(self) -> set[int]:
         return ports_of(self.plan())
 
+    def heals(self) -> bool:
+        """Whether the watchdog has still something to do there, as right after it gave an engine its traffic."""
+        return self.bare.holds("ls /var/lib/enginehouse/*/*/run/hung")
+
     def install_standin(self) -> None:
         """An engine as somebody would have put it there. It needs the Python that comes with the supervisor."""
         self.bare.put("/opt/standin.py", STANDIN.read_bytes())

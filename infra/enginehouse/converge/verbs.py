@@ -46,7 +46,7 @@ from enginehouse.planner.diff import in_words
 from enginehouse.planner.parts import GatewayPart, HostPart, Part, ReplicaPart
 from enginehouse.rollout.gate import Exchange
 
-GATEWAY_BACK_S = 5.0
+GATEWAY_BACK_S = 10.0
 """supervisord notices within a second that HAProxy ended, and a busy machine takes some to start it."""
 GATEWAY_LOOK_S = 0.2
 NOT_OF_MACHINE = ("connection", "elsewhere", "renamed_from")

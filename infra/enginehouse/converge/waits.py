@@ -19,8 +19,8 @@ KEY_S = 10.0
 """To read a small file."""
 FIRST_POLL_S, LONGEST_POLL_S = 0.1, 1.0
 """Small models load in a tenth of a second, large ones in minutes."""
-NOTICED_S = 2.0
-"""The supervisor looks for ended processes once a second."""
+NOTICED_S = 5.0
+"""The supervisor looks for ended processes once a second, and a busy machine lets it do so later."""
 NOTICED_POLL_S = 0.05
 SHOWN_CHARACTERS = 300
 """Of an answer that is none."""
