@@ -179,7 +179,7 @@ processes() { # STACK: pid, parent, seconds since start, program mark, release o
 }
 
 sockets() { # PORT...; sets `sockets`. Comes before `processes`, so that whoever listens here is among them there.
-    sockets=$newline$(awk -v wanted=" $* " '
+    sockets=$(awk -v wanted=" $* " '
         BEGIN { for (i = 0; i < 16; i++) digit[substr("0123456789ABCDEF", i + 1, 1)] = i }
         $4 == "0A" {
             hex = substr($2, length($2) - 3); port = 0
@@ -188,36 +188,38 @@ sockets() { # PORT...; sets `sockets`. Comes before `processes`, so that whoever
         }' /proc/net/tcp /proc/net/tcp6 2>/dev/null)
 }
 
+# Loops, since `${text#*word}` of a long text takes a shell a hundred times as long.
 listeners() { # PORT...: port, pid, program name of whoever listens there
     key listeners
-    for port; do
-        socket=${sockets#*"$newline$port/"} socket=${socket%%"$newline"*}
-        [ -n "$socket" ] || continue
-        owner_of "$socket"
+    for socket in $sockets; do
+        case " $* " in *" ${socket%/*} "*) ;; *) continue ;; esac
+        owner_of "${socket#*/}"
         # One that has ended since listens no more.
-        [ -n "$owner" ] || grep -qs " $socket " /proc/net/tcp /proc/net/tcp6 || continue
+        [ -n "$owner" ] || grep -qs " ${socket#*/} " /proc/net/tcp /proc/net/tcp6 || continue
         name=
         [ -z "$owner" ] || read -r name 2>/dev/null <"/proc/$owner/comm"
-        printf '%s\n' "$port$tab$owner$tab$name"
+        printf '%s\n' "${socket%/*}$tab$owner$tab$name"
     done
 }
 
 owner_of() { # INODE; sets `owner`, our own programs first, because a search through every process is slow
     [ -n "$ours" ] || find_ours
-    case $ours in
-        *"socket:[$1] "*)
-            owner=${ours#*"socket:[$1] /proc/"}
-            owner=${owner%%/*}
-            ;;
-        *) owner=$(find /proc/[0-9]*/fd -lname "socket:\[$1\]" 2>/dev/null | head -n 1 | cut -d / -f 3) ;;
-    esac
+    for link in $ours; do
+        case $link in
+            "socket:[$1]/"*)
+                owner=${link#*/proc/} owner=${owner%/fd}
+                return
+                ;;
+        esac
+    done
+    owner=$(find /proc/[0-9]*/fd -lname "socket:\[$1\]" 2>/dev/null | head -n 1 | cut -d / -f 3)
 }
 
 find_ours() { # sets `ours`: the sockets of `pids`
     set --
     for pid in $pids; do set -- "$@" "/proc/$pid/fd"; done
     ours=none
-    [ $# = 0 ] || ours=$(find "$@" -lname 'socket:*' -printf '%l %h\n' 2>/dev/null)
+    [ $# = 0 ] || ours=$(find "$@" -lname 'socket:*' -printf '%l%h\n' 2>/dev/null)
 }
 
 # Asked at once, so that engines that hang do not add up; a curl from before 7.66 (2019) can't and ends with 2.

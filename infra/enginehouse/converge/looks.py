@@ -22,6 +22,8 @@ PROBE_S = 60.0
 GATHER_S = 0.005
 """How long the first one waits for others: threads that were started together come within so long, and the cheapest
 look takes ten times as long."""
+MOST_TOGETHER = 64
+"""Their answer has to stay far below what a connector keeps of an output (4 MiB); a replica's takes 20 KB."""
 
 
 class Looks:
@@ -93,23 +95,24 @@ class _Queue:
             self._waiting.append(look)
 
     def serve(self, look: Look) -> None:
-        """Return when `look` has an outcome; go for all who wait if nobody else is on the way."""
-        with self._changed:
-            self._changed.wait_for(lambda: look.outcome is not None or not self._busy)
-            if look.outcome is not None:
-                return
-            self._busy = True
-        try:
-            time.sleep(self._gather_s)
-            self._go()
-        finally:
+        """Return when `look` has an outcome; go for those who wait while nobody else is on the way."""
+        while True:
             with self._changed:
-                self._busy = False
-                self._changed.notify_all()
+                self._changed.wait_for(lambda: look.outcome is not None or not self._busy)
+                if look.outcome is not None:
+                    return
+                self._busy = True
+            try:
+                time.sleep(self._gather_s)
+                self._go()
+            finally:
+                with self._changed:
+                    self._busy = False
+                    self._changed.notify_all()
 
     def _go(self) -> None:
         with self._changed:
-            together, self._waiting = tuple(self._waiting), []
+            together, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
         began = time.monotonic()
         try:
             outcomes: Sequence[Values | _Failure] = _asked(self.connector, together)

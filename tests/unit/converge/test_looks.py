@@ -200,6 +200,18 @@ def test_one_script_at_a_time_is_on_its_way_to_a_machine(machine: Machine) -> No
     assert all(was_free)
 
 
+def test_no_script_is_for_more_than_its_answer_can_hold(
+    machine: Machine, at_once: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is not among the first goes with the next, also who went for the first."""
+    monkeypatch.setattr(looks, "MOST_TOGETHER", 2)
+    waiting = ask(at_once, machine, "a", "b", "c", "d", "e")
+    assert own(waiting[-1]) == {"own.e"}
+    assert machine.scripts() == 3
+    assert [own(look) for look in waiting[:-1]] == [{f"own.{name}"} for name in "abcd"]
+    assert machine.scripts() == 3
+
+
 def test_machines_do_not_wait_for_each_other(machine: Machine, at_once: Looks) -> None:
     """A look at one is answered while a script of another is still on its way."""
     other = Machine()

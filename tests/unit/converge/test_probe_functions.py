@@ -51,9 +51,9 @@ def test_a_known_program_is_kept_while_it_is_the_same_file(tmp_path: Path) -> No
 
 def test_only_the_asked_ports_have_listeners() -> None:
     """A port that begins like another one is not taken for it."""
-    found = "sockets='\n1234/5\n123/6\n'; owner_of() { owner=$$; }"
+    found = "sockets='1234/5\n123/6'; owner_of() { owner=$$; }"
     lines = said(f"{found}\nlisteners 123 12 1234").removeprefix("\0listeners\t").splitlines()
-    assert [line.split("\t")[0] for line in lines] == ["123", "1234"]
+    assert [line.split("\t")[0] for line in lines] == ["1234", "123"]
 
 
 def stat_of(path: Path) -> str:
