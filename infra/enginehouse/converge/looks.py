@@ -62,7 +62,9 @@ class Look:
             return outcome
         if outcome.may_be_of_another:
             return _asked(self._queue.connector, (self,))[0]
-        raise outcome.error if outcome.alone else copy.copy(outcome.error) from outcome.error
+        if outcome.alone:
+            raise outcome.error
+        raise copy.copy(outcome.error) from outcome.error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

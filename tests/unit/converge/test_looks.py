@@ -163,8 +163,9 @@ def test_a_look_that_fails_alone_is_not_asked_twice(machine: Machine, at_once: L
     """Its error is the one that came."""
     machine.connector.on("facts() {", Result(returncode=3, stdout="", stderr="x"))
     (look,) = ask(at_once, machine, "a")
-    with pytest.raises(CommandFailed, match="box: looking at a: exit code 3"):
+    with pytest.raises(CommandFailed, match="box: looking at a: exit code 3") as caught:
         look.answers()
+    assert caught.value.__cause__ is None, "an error that is its own cause is explained for ever"
     assert machine.scripts() == 1
 
 
