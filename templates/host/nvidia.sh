@@ -73,11 +73,18 @@ install_driver() { # BRANCH PACKAGE...
     done
     : >"$mark"
     patiently apt-get install -q -y --no-install-recommends --no-remove -o Dpkg::Options::=--force-confold \
-        "$kernel" "$@"
+        "$kernel" $(headers_of_next_kernels) "$@"
     version=$(dpkg-query -W -f '${Version}' "$1")
     version=${version#*:}
     hold_driver "${version%-*}"
     load_driver "${version%-*}"
+}
+
+headers_of_next_kernels() { # those that come along with the kernels of upgrades, for which the module is built then
+    dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\n' 'linux-image-*' 2>/dev/null |
+        sed -n "s/^[ih]i *${tab}linux-image-\([a-z].*\)/linux-headers-\1/p" | while read -r headers; do
+        case $(candidate "$headers") in '' | '(none)') ;; *) echo "$headers" ;; esac
+    done
 }
 
 candidate() { # PACKAGE

@@ -72,6 +72,8 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repositor
 @pytest.fixture(scope="module")
 def world(bare_machine: Machine, repositories: Repositories) -> Iterator[GpuWorld]:
     plug_in_gpu(bare_machine)
+    bare_machine.put("/opt/kernels.deb", repositories.kernels)
+    bare_machine.run("dpkg -i /opt/kernels.deb")
     with gpu_world(bare_machine, repositories) as made:
         yield made
 
@@ -139,6 +141,7 @@ def test_an_installation_that_is_cut_off_is_finished_by_the_next_run(world: GpuW
     world.converge(world.host())
     assert not world.bare.holds(f"ls {MARK}*")
     assert FIRST in world.bare.run(f"cat {VERSION_FILE}")
+    assert world.bare.holds("dpkg-query -W linux-headers-amd64")
     held = world.bare.run("apt-mark showhold").split()
     assert held == ["libcuda1", "nvidia-driver-cuda", "nvidia-kernel-open-dkms"]
 

@@ -78,12 +78,23 @@ class Repositories:
         kernel = os.uname().release
         headers = {f"usr/src/linux-headers-{kernel}/Makefile": ""}
         self._package(CUDA, f"linux-headers-{kernel}", "1", headers)
+        self.add_kernels()
         modprobe = (PARTS / "modprobe.sh").read_text()
         self._package(CUDA, "nvidia-standin-kmod", "1", {"usr/local/sbin/modprobe": modprobe})
         ctk = (PARTS / "nvidia-ctk.sh").read_text()
         hook = "#!/bin/sh\nexit 0\n"
         files = {"usr/bin/nvidia-ctk": ctk, "usr/bin/nvidia-container-runtime-hook": hook}
         self._package(TOOLKIT, "nvidia-container-toolkit", TOOLKIT_VERSION, files)
+
+    def add_kernels(self) -> None:
+        """The packages by which upgrades bring kernels and their headers, newer than any real one."""
+        for name in ("linux-image-amd64", "linux-headers-amd64"):
+            self._package(CUDA, name, "99", {})
+
+    @property
+    def kernels(self) -> bytes:
+        """The package that a machine has kernels by."""
+        return (self.folder / "served" / CUDA / "linux-image-amd64_99_amd64.deb").read_bytes()
 
     def sign(self, key: str = "nvidia") -> None:
         """What is in the folders now."""

@@ -30,6 +30,10 @@ Blackwell has no others (NVIDIA's driver installation guide, "Kernel Modules")."
 LAST_BEFORE_TURING = "580"
 """The last branch that drives older GPUs (CUDA 13 release notes)."""
 _PACKAGE = re.compile(r"(?P<state>\S+)\s*\t(?:\d+:)?(?P<version>\d{3}\.\d+(?:\.\d+)?)[-~+]\S*\t(?P<name>\S+)")
+_CORE = re.compile(
+    r"libcuda1|libnvidia-compute(-\d+.*)?|nvidia-driver-cuda|nvidia-kernel-(open-)?dkms|nvidia-dkms-\d+.*"
+)
+"""Packages that are never of another version than the driver, as `nvidia-settings` of a distribution may be."""
 _REBOOT = "reboot the machine (`sudo systemctl reboot` there) and run this again: it goes on from there"
 
 
@@ -58,7 +62,8 @@ def verdict(part: HostPart, facts: Facts) -> Verdict:
         return Verdict()
     found = graphics(facts.texts)
     there = tuple(_packages(facts))
-    installed = max((package.version for package in there), key=_numbers, default="")
+    core = (package.version for package in there if _CORE.fullmatch(package.name))
+    installed = max(core, key=_numbers, default="")
     running = found.driver.version if found.driver else ""
     if running and _branch(running) != part.driver.branch:
         return _other(part, facts, there, installed, running)
@@ -104,7 +109,8 @@ def _not_loaded(part: HostPart, facts: Facts, found: Graphics, there: tuple[_Pac
             return _pending(installed, "the kernel's own driver nouveau still has the GPU")
         step = _step(part, facts, f"loading NVIDIA's driver {installed}", (f"load_driver {shlex.quote(installed)}",))
         return Verdict(wanting=f"{installed} is installed, but not loaded", step=step)
-    title = f"exchanging NVIDIA's driver {installed} for" if installed else "installing NVIDIA's driver"
+    other = bool(installed) and _branch(installed) != wanted
+    title = f"exchanging NVIDIA's driver {installed} for" if other else "installing NVIDIA's driver"
     return _brought(part, facts, "not installed", title, there)
 
 

@@ -143,9 +143,12 @@ CASES = {
     ),
     "one of the packages only": Case(
         texts={"nvidia_packages": "hi \t580.82.07-1\tlibcuda1\n"},
-        step="exchanging NVIDIA's driver 580.82.07 for 580 with the open modules",
+        step="installing NVIDIA's driver 580 with the open modules",
     ),
     "all as it shall be": Case(texts=OURS),
+    "beside a tool that has a version of its own": Case(
+        texts={**OURS, "nvidia_packages": packages("580.82.07") + "ii \t590.1.2-1\tnvidia-settings\n"}
+    ),
     "the branch from a file of NVIDIA's, not from packages": Case(texts={"nvidia_module": module("580.82.07")}),
     "an upgrade may move it": Case(
         texts={**OURS, "nvidia_packages": packages("580.82.07", state="ii")},
@@ -302,7 +305,9 @@ def test_docker_and_the_toolkit_come_together_where_neither_is() -> None:
     ]
     with pytest.raises(ConvergeFailed) as failure:
         host.steps(replace(CONTAINED, toolkit=None), with_tools(DOCKER), {})
-    assert failure.value.reasons[0].endswith("get it from `container_toolkit: install` in the stack file")
+    assert failure.value.reasons[0].endswith(
+        "get it from NVIDIA's packages, which `container_toolkit: install` has installed"
+    )
 
 
 @pytest.mark.parametrize("tools", [(DOCKER,), (DOCKER, CTK)])
