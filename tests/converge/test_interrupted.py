@@ -23,7 +23,7 @@ def run_until_step(world: World, step: int) -> bool:
     program = ROOT / "tests" / "converge" / "dying_run.py"
     words = [str(world.folder), str(world.port), json.dumps(world.settings), str(step)]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'infra'}"}
-    ended = subprocess.run([sys.executable, str(program), *words], env=environment, capture_output=True, timeout=120)
+    ended = subprocess.run([sys.executable, str(program), *words], env=environment, capture_output=True, timeout=280)
     assert ended.returncode in (0, -signal.SIGKILL), ended.stderr.decode()
     return ended.returncode == 0
 

@@ -29,6 +29,8 @@ from tests.converge.certificate import make_certificate
 from tests.converge.origin import Files, served
 
 MACHINES = 5
+TOKEN = os.urandom(8).hex()
+"""No process of anybody else has it, such as the same test of another clone."""
 DATA = os.urandom(5 * CHUNK_BYTES + 12345)
 SHA256 = hashlib.sha256(DATA).hexdigest()
 
@@ -224,7 +226,7 @@ def test_an_origin_that_fails_is_tried_by_each_in_the_end(fleet: Fleet) -> None:
 def offered(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A file that box-0 offers to box-1, and where."""
     (tmp_path / "file").write_bytes(DATA)
-    script = scripts.offer(file=f"{tmp_path}/file", address=address(0), peer=address(1), token="t0ken")
+    script = scripts.offer(file=f"{tmp_path}/file", address=address(0), peer=address(1), token=TOKEN)
     (tmp_path / "script").write_text(script)
     argv = ("sh", f"{tmp_path}/script")
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -244,9 +246,9 @@ def curl(url: str, *, by: int, **more: str) -> tuple[int, bytes]:
 def test_what_is_offered_is_for_one_machine(offered: tuple[subprocess.Popen[str], str]) -> None:
     """Another address gets nothing at all, and the right one is served after it."""
     _, url = offered
-    assert curl(f"{url}/t0ken", by=2)[1] == b""
-    assert curl(f"{url}/t0ken", by=1) == (0, DATA)
-    assert curl(f"{url}/t0ken", by=1)[1] == b"", "once"
+    assert curl(f"{url}/{TOKEN}", by=2)[1] == b""
+    assert curl(f"{url}/{TOKEN}", by=1) == (0, DATA)
+    assert curl(f"{url}/{TOKEN}", by=1)[1] == b"", "once"
 
 
 def test_what_is_offered_needs_its_token(offered: tuple[subprocess.Popen[str], str]) -> None:
@@ -254,7 +256,7 @@ def test_what_is_offered_needs_its_token(offered: tuple[subprocess.Popen[str], s
     _, url = offered
     words = b" ".join(map(command_line, Path("/proc").glob("[0-9]*")))
     assert b"TCP4-LISTEN" in words, "the list does show who offers"
-    assert b"t0ken" not in words
+    assert TOKEN.encode() not in words
     assert curl(f"{url}/wrong", by=1)[0] == 22
 
 
@@ -265,7 +267,7 @@ def test_what_is_asked_for_is_a_number_or_the_whole_file(
     _, url = offered
     made = tmp_path / "made"
     header = f"-HRange: bytes=size[$(touch {made})]-"
-    assert curl(f"{url}/t0ken", by=1, header=header) == (0, DATA)
+    assert curl(f"{url}/{TOKEN}", by=1, header=header) == (0, DATA)
     assert not made.exists()
 
 
@@ -274,8 +276,8 @@ def test_nothing_is_offered_any_more_when_the_run_is_gone(offered: tuple[subproc
     process, url = offered
     assert process.stdin
     process.stdin.close()
-    assert process.wait(20) == 0
-    assert curl(f"{url}/t0ken", by=1)[0] == 7
+    assert process.wait(120) == 0
+    assert curl(f"{url}/{TOKEN}", by=1)[0] == 7
 
 
 @pytest.mark.parametrize("first", ["process", "listening"])
@@ -290,7 +292,7 @@ def test_who_offers_is_ended_whatever_is_heard_first(first: str) -> None:
         )
         try:
             assert (done.returncode, done.stdout) == (0, "77 5\n")
-            assert socat.wait(20) == -signal.SIGTERM
+            assert socat.wait(120) == -signal.SIGTERM
         finally:
             socat.kill()
 

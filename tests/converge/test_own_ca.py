@@ -45,7 +45,7 @@ def trust(world: World) -> str:
 def shown(world: World) -> bytes:
     """The certificate that a client gets, once it has verified it, with the name in its hello."""
     assert world.trusted
-    plain = socket.create_connection(("127.0.0.1", world.port), timeout=10)
+    plain = socket.create_connection(("127.0.0.1", world.port), timeout=60)
     with plain, world.trusted.wrap_socket(plain, server_hostname=HOSTNAME) as connection:
         found = connection.getpeercert(binary_form=True)
     assert found is not None
@@ -246,7 +246,7 @@ def test_a_full_disk_takes_no_authority_away(tmp_path: Path, failing: str) -> No
 
 
 def sh(script: str, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(("sh", "-c", script, "sh", *words), capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(("sh", "-c", script, "sh", *words), capture_output=True, text=True, timeout=120, check=False)
 
 
 def reissue(world: World, *, days: int) -> None:
@@ -274,5 +274,5 @@ def cut(file: Path) -> None:
 
 
 def openssl(*words: str, stdin: str = "") -> str:
-    done = subprocess.run(("openssl", *words), input=stdin, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(("openssl", *words), input=stdin, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout

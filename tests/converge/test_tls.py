@@ -53,7 +53,7 @@ def give(world: World, pair: Pair) -> None:
 def shown(world: World) -> bytes:
     """The certificate that a client gets, once it has verified it by the root alone, with the name in its hello."""
     assert world.trusted
-    plain = socket.create_connection(("127.0.0.1", world.port), timeout=10)
+    plain = socket.create_connection(("127.0.0.1", world.port), timeout=60)
     with plain, world.trusted.wrap_socket(plain, server_hostname=HOSTNAME) as connection:
         found = connection.getpeercert(binary_form=True)
     assert found is not None
@@ -232,7 +232,7 @@ def count_dials(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def plain(world: World) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=60)
     connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {KEY}"})
     return connection.getresponse().status
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -19,7 +20,9 @@ from tests.fuzz.mutations import generated, mutated
 FILES = 20_000
 AT_ONCE = 1000
 SLOWEST_S = 1.0
-"""CPU time, so that a busy machine doesn't fail the test; nothing in loading waits."""
+"""CPU time, so that a busy machine doesn't fail the test; nothing in loading waits. It is the least of some, because
+the same work takes more where others work."""
+TRIES = 4
 TESTS = Path(__file__).parents[1]
 EXAMPLES = TESTS / "examples" / "positive"
 GOOD = tuple(path.read_bytes() for path in sorted(EXAMPLES.glob("*.yaml")))
@@ -58,10 +61,13 @@ def answer(data: bytes) -> Loaded:
 
 def flaws(data: bytes, load: Callable[[bytes], Loaded] = answer) -> str:
     """What is wrong with the answer to a file; empty if it is a good one."""
-    begun = time.process_time()
-    loaded = load(data)
-    text = as_text(loaded.diagnostics, {loaded.source.file: loaded.source.text})
-    if time.process_time() - begun > SLOWEST_S:
+    for _ in range(TRIES):
+        begun = time.process_time()
+        loaded = load(data)
+        text = as_text(loaded.diagnostics, {loaded.source.file: loaded.source.text})
+        if time.process_time() - begun <= SLOWEST_S:
+            break
+    else:
         return "it took too long"
     lines = max(1, len(loaded.source.text.splitlines()))
     if any(not 1 <= d.span.line <= lines or d.span.column < 1 for d in loaded.diagnostics):
@@ -113,5 +119,5 @@ def test_a_traceback_would_be_noticed() -> None:
 
 def test_a_slow_answer_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twin: the limit is on the clock."""
-    monkeypatch.setattr(time, "process_time", iter((0.0, SLOWEST_S + 0.1)).__next__)
+    monkeypatch.setattr(time, "process_time", itertools.count(0.0, SLOWEST_S + 0.1).__next__)
     assert flaws(b"") == "it took too long"

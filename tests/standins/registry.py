@@ -101,8 +101,8 @@ class Registry:
                 self.send_header("Docker-Content-Digest", digest)
                 self.end_headers()
                 if self.command != "HEAD":
-                    self.wfile.write(content)
                     registry.pulled += [digest] if kind == _MANIFEST else []
+                    self.wfile.write(content)
 
             def do_HEAD(self) -> None:
                 self.do_GET()

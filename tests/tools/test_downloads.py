@@ -45,11 +45,11 @@ def published(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def nobody() -> str:
-    """Address at which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+def nobody() -> Iterator[str]:
+    """Address at which nothing listens, and nobody will meanwhile."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{silent.getsockname()[1]}"
 
 
 def test_a_file_is_downloaded_and_verified(published: str, tmp_path: Path) -> None:
