@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from enginehouse.converge import as_inputs, destroy, foresee, orders
+from enginehouse.converge import as_inputs, converge, destroy, foresee, orders, passing
 from enginehouse.converge.events import Event
 from enginehouse.errors import ConvergeFailed, GateClosed, Unreachable, explain
 from enginehouse.render.symbols import Secret
@@ -131,10 +132,74 @@ def test_what_is_drained_elsewhere_counts_as_missing(running: TwoHosts) -> None:
     """An exchange that makes requests wait is refused while the only other replica is drained on its own machine."""
     orders.drain(running.on(FAR), running.context(), reason="a test", wait=False)
     running.settings["context"] = 4096
-    with pytest.raises(GateClosed, match="while chat-far-0 is drained on far, or held back by a run that did not end"):
-        running.converge(tiny(running.on("box"), HUGE_MIB))
+    paused = tiny(running.on("box"), HUGE_MIB)
+    assert "while chat-far-0 is drained by ada@desk since" in str(foresee(paused, running.context()))
+    with pytest.raises(GateClosed, match="while chat-far-0 is drained by ada@desk since"):
+        running.converge(paused)
     orders.undrain(running.on(FAR), running.context())
-    running.converge(tiny(running.on("box"), HUGE_MIB))
+    running.converge(paused)
+
+
+def test_what_nobody_can_be_asked_about_counts_as_drained(running: TwoHosts) -> None:
+    """It gets no requests, and the machine that has its orders does not answer."""
+    orders.drain(running.on(FAR), running.context(), reason="a test", wait=False)
+    running.ways[FAR].cut = True
+    running.settings["context"] = 4096
+    paused = tiny(running.on("box"), HUGE_MIB)
+    with pytest.raises(GateClosed, match="while chat-far-0 gets no requests, and far: no route, and"):
+        running.converge(paused)
+    running.ways[FAR].cut = False
+    orders.undrain(running.on(FAR), running.context())
+
+
+def test_the_run_after_one_that_died_finishes_one_replica_after_the_other(
+    running: TwoHosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one beside the gateway comes first and nobody else comes meanwhile: it waits some time, and goes on."""
+    monkeypatch.setattr(passing, "MEND_WITHIN_S", 0.5)
+    die_holding_far_back(running)
+    for replica in running.plan().replicas:
+        running.converge(tiny(replica, HUGE_MIB))
+    assert waiting(running) == ["chat-box-0: waiting for chat-far-0, which a run that ended has held back"]
+    assert len(running.usable()) == 2
+    running.up()
+
+
+def test_the_run_after_one_that_died_first_mends_what_that_one_held_back(
+    running: TwoHosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both come at once: the one that has all the traffic keeps it until the other has its share again."""
+    monkeypatch.setattr(passing, "MEND_WITHIN_S", 60.0)
+    die_holding_far_back(running)
+    paused: list[set[str]] = []
+
+    def hear(event: Event) -> None:
+        if event.part == "chat-box-0" and "holding requests back" in event.text:
+            paused.append(running.usable())
+
+    running.on_event = hear
+    together(running)
+    assert [{server.rpartition("-")[0] for server in usable} for usable in paused] == [{"chat-box-0", "chat-far-0"}]
+    assert len(running.usable()) == 2
+    running.on_event = lambda event: None
+    running.up()
+
+
+def test_one_that_fails_where_another_run_held_it_back_leaves_the_last_one_alone(
+    running: TwoHosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its engine had ended already, so that it starts without a gate; the one with all the traffic is not touched."""
+    monkeypatch.setattr(passing, "MEND_WITHIN_S", 60.0)
+    die_holding_far_back(running, before="starting release")
+    side = running.side
+    running.ways["box"].closed = f"tcp:{running.address}:"
+    with pytest.raises(ConvergeFailed, match="does not reach it at"):
+        together(running)
+    assert running.usable() == {f"chat-box-0-{side}"}
+    running.ways["box"].closed = "-"
+    together(running)
+    running.up()
+    assert len(running.usable()) == 2
 
 
 def test_an_engine_of_the_other_host_that_died_gets_requests_again_when_it_is_ready(running: TwoHosts) -> None:
@@ -240,3 +305,43 @@ def test_down_leaves_nothing_that_runs_on_either_host(running: TwoHosts) -> None
     running.down()
     assert running.processes() == {}
     assert running.down() == ()
+
+
+class Died(BaseException):
+    """kill -9 of a run: nobody undoes anything."""
+
+
+def die_holding_far_back(running: TwoHosts, before: str = "stopping chat-far-0") -> None:
+    """A run that dies in an exchange with a pause of the replica on the other host; the edit is still to be made."""
+
+    def die(event: Event) -> None:
+        if before in event.text and "holding requests back" in "".join(running.texts()):
+            raise Died
+
+    running.settings["context"] = 4096
+    running.on_event = die
+    with pytest.raises(Died):
+        running.converge(tiny(running.on(FAR), HUGE_MIB))
+    running.on_event = lambda event: None
+    running.events.clear()
+    assert running.usable() == {f"chat-box-0-{running.side}"}
+
+
+def together(running: TwoHosts) -> None:
+    """A run whose replicas come at once, the one beside the gateway a moment earlier. Raises what the first raised that
+    failed by itself."""
+    context = running.context()
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(converge, tiny(running.on("box"), HUGE_MIB), context)
+        running.wait_until(lambda: waiting(running) != [])
+        second = pool.submit(converge, tiny(running.on(FAR), HUGE_MIB), context)
+    if second.exception():
+        with pytest.raises(GateClosed, match="chat-box-0 was not exchanged, because chat-far-0"):
+            first.result()
+    second.result()
+    first.result()
+
+
+def waiting(running: TwoHosts) -> list[str]:
+    """What was told of a wait, once each."""
+    return list(dict.fromkeys(text for text in running.texts() if ": waiting for chat-" in text))

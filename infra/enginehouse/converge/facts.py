@@ -110,6 +110,8 @@ class Facts:
     """Replica only, also if it was given under the former name."""
     drained_others: Mapping[str, Order] = field(default_factory=dict)
     """Drained replicas that this part depends on or stands beside, by part name."""
+    unknown_others: Mapping[str, str] = field(default_factory=dict)
+    """Other replicas that get no requests, and why their machine can't be asked whether they are drained, by name."""
     hung: Hung | None = None
     """Replica only: its engine hangs, as the watchdog says."""
     hangs: Hangs | None = None

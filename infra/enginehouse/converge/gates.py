@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import cast
 
 from enginehouse.converge.facts import Facts
-from enginehouse.converge.runners import state_of
+from enginehouse.converge.siblings import drained
 from enginehouse.converge.steps import Effect, Steps
 from enginehouse.errors import GateClosed
-from enginehouse.gateway.runtime import ServerState
-from enginehouse.planner.parts import GatewayPart, ReplicaPart, Server
+from enginehouse.planner.parts import ReplicaPart
 from enginehouse.rollout.gate import Exchange, Gate, too_few_left
 from enginehouse.spec.wording import listed
 
@@ -29,20 +26,22 @@ def exchange(part: ReplicaPart, facts: Facts, steps: Steps) -> Exchange:
         pauses=steps.effect is Effect.RESTART_PAUSED,
         memory_mib=steps.memory_mib,
         free_mib=facts.memory_mib,
-        drained=_drained(part, facts),
+        drained=drained(part, facts),
+        unknown=facts.unknown_others,
     )
 
 
 def check_enough_left(part: ReplicaPart, wanted: Exchange) -> None:
     """Raises `GateClosed` if those that are drained leave no room for an exchange that makes requests wait."""
     if too_few_left(wanted, part.max_unavailable):
-        first = min(wanted.drained)
-        away = listed(f"{name} is drained {order}" for name, order in sorted(wanted.drained.items()))
+        away = [f"{name} is drained {order}" for name, order in sorted(wanted.drained.items())]
+        away += [f"{name} gets no requests, and {why}" for name, why in sorted(wanted.unknown.items())]
+        undrain = f"`enginehouse undrain {part.stack} {min(wanted.drained)}`" if wanted.drained else "Once it answers"
         raise GateClosed(
             f"{part.name} was not exchanged: there is no room for a second engine beside it, so its requests would "
-            f"wait, while {away}, and "
+            f"wait, while {listed(away)}, and "
             f"`rollout.max_unavailable: {part.max_unavailable}` lets no more be missing; nothing was changed on it. "
-            f"`enginehouse undrain {part.stack} {first}`, or a larger `max_unavailable`, and the next run continues"
+            f"{undrain}, or a larger `max_unavailable`, and the next run continues"
         )
 
 
@@ -54,6 +53,8 @@ class Gates:
         self._gates: dict[tuple[str, str], Gate] = {}
         self._taking: dict[tuple[str, str], int] = {}
         """MiB by host and part."""
+        self._unstarted: set[tuple[str, str]] = set()
+        """Stack and name of those whose start failed: that closes no gate."""
 
     @contextmanager
     def passing(
@@ -87,8 +88,31 @@ class Gates:
             self._taking[part.host, part.name] = memory_mib
         try:
             yield
+        except BaseException:
+            with self._changed:
+                self._unstarted.add((part.stack, part.name))
+            raise
         finally:
             self._through(part)
+
+    def starts(self, part: ReplicaPart, siblings: Iterable[str]) -> bool:
+        """Whether one of its deployment is being started."""
+        with self._changed:
+            return not {name for _, name in self._taking}.isdisjoint(siblings)
+
+    def exchanged(self, part: ReplicaPart) -> frozenset[str]:
+        """Who is inside: others wait for them at the gate."""
+        with self._changed:
+            gate = self._gate(part)
+            return gate.inside | gate.aside
+
+    def check_open(self, part: ReplicaPart, missing: Iterable[str]) -> None:
+        """Raises `GateClosed` if somebody failed who was inside, or one of those that are `missing` at its start."""
+        with self._changed:
+            self._check_open(part)
+            failed = sorted(name for name in missing if (part.stack, name) in self._unstarted)
+        if failed:
+            raise _closed(part, f"{listed(failed)}, which gets no requests either, failed")
 
     def _enter(self, part: ReplicaPart, wanted: Exchange) -> bool:
         with self._changed:
@@ -116,15 +140,14 @@ class Gates:
 
     def _admits(self, part: ReplicaPart, wanted: Exchange) -> bool:
         gate = self._gate(part)
-        if gate.failed:
-            raise GateClosed(
-                f"{part.name} was not exchanged, because {gate.refusal()}; nothing was changed on it, "
-                f"and the next run continues"
-            )
-        # One that is held back at the gateway because it is exchanged right now is not drained.
-        busy = gate.inside | gate.aside
-        check_enough_left(part, replace(wanted, drained={n: o for n, o in wanted.drained.items() if n not in busy}))
+        self._check_open(part)
+        check_enough_left(part, wanted.without(gate.inside | gate.aside))
         return gate.admits(wanted, part.max_unavailable) and wanted.fits(sum(self._others(part).values()))
+
+    def _check_open(self, part: ReplicaPart) -> None:
+        gate = self._gate(part)
+        if gate.failed:
+            raise _closed(part, gate.refusal())
 
     def _others(self, part: ReplicaPart) -> dict[str, int]:
         """What others of its machine may not have taken yet; who loads an engine is counted until it is through."""
@@ -148,25 +171,7 @@ def _key(part: ReplicaPart) -> tuple[str, str]:
     return part.stack, part.deployment
 
 
-def _drained(part: ReplicaPart, facts: Facts) -> dict[str, str]:
-    """The other replicas that the running gateway gives the deployment's requests to, and shall not.
-
-    Of one on a third machine, whose orders nobody has read, the gateway knows that it is held back: drained, or by an
-    exchange that was killed.
-    """
-    siblings = [server for server in _servers(part, facts) if server.replica not in (part.name, part.renamed_from)]
-    held = {row.server for row in facts.servers or () if state_of(row) is ServerState.DRAIN}
-    far = {s.replica: _held(s.host) for s in siblings if s.name in held and s.host not in (None, part.host)}
-    names = {server.replica for server in siblings}
-    return {**far, **{name: str(order) for name, order in facts.drained_others.items() if name in names}}
-
-
-def _held(host: str | None) -> str:
-    return f"on {host}, or held back by a run that did not end, which its own exchange mends"
-
-
-def _servers(part: ReplicaPart, facts: Facts) -> tuple[Server, ...]:
-    """Those of the part's backend, as the gateway was converged last."""
-    gateway = facts.others.get(part.gateway.part)
-    backends = cast(GatewayPart, gateway.part).backends if gateway else ()
-    return tuple(server for backend in backends if backend.name == part.gateway.backend for server in backend.servers)
+def _closed(part: ReplicaPart, why: str) -> GateClosed:
+    return GateClosed(
+        f"{part.name} was not exchanged, because {why}; nothing was changed on it, and the next run continues"
+    )

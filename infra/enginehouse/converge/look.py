@@ -13,6 +13,7 @@ from enginehouse.converge.manifest import Manifest
 from enginehouse.converge.owner import check_owner
 from enginehouse.converge.places import check_state
 from enginehouse.converge.probe import questions, questions_elsewhere
+from enginehouse.converge.siblings import resting
 from enginehouse.errors import CommandFailed, ConnectorError, Frozen, Unreachable, WrongMachine
 from enginehouse.inventory.answers import BadProbe
 from enginehouse.planner.parts import Part, ReplicaPart
@@ -56,6 +57,21 @@ def look_around(part: Part, context: Context, machine_id: str | None = None) -> 
     return _joined(facts, answers)
 
 
+def with_orders(part: Part, facts: Facts, context: Context) -> Facts:
+    """`facts`, and the orders of other replicas that get no requests and stand on machines that nobody has asked yet.
+
+    The ways there are those that their gateway has.
+    """
+    gateway = facts.others.get(part.gateway.part) if isinstance(part, ReplicaPart) else None
+    if not isinstance(part, ReplicaPart) or gateway is None:
+        return facts
+    far = {name: host for name, host in resting(part, facts).items() if host not in (None, part.host)}
+    answers = {host: _through_gateway(gateway.part, host, context) for host in {*far.values()} if host}
+    orders = {name: o for a in answers.values() if isinstance(a, Facts) for name, o in a.drained_others.items()}
+    unknown = {name: why for name, host in far.items() if isinstance(why := answers[host or ""], str)}
+    return replace(facts, drained_others={**facts.drained_others, **orders}, unknown_others=unknown)
+
+
 def is_there(part: Part, facts: Facts) -> bool:
     """Whether the machine has anything of the part, with or without a manifest."""
     return "folder" in facts.texts or any(process.program.startswith(f"{part.name}/") for process in facts.processes)
@@ -84,6 +100,14 @@ def check_gateway(part: Part, facts: Facts) -> None:
         error = Unreachable(f"{why}; nothing was changed on {part.host}")
         error.untouched = True
         raise error
+
+
+def _through_gateway(gateway: Part, host: str, context: Context) -> Facts | str:
+    """What the machine of a replica tells its gateway, or why it can't be asked."""
+    try:
+        return _elsewhere(gateway, context, context.reach(gateway, host))
+    except ConnectorError as error:
+        return str(error)
 
 
 def _elsewhere(part: Part, context: Context, connector: Connector) -> Facts | str:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from enginehouse.connectors.base import Connector
@@ -22,9 +20,10 @@ from enginehouse.converge.hangs import Hangs
 from enginehouse.converge.journal import Word, shortened
 from enginehouse.converge.kinds import kind_of
 from enginehouse.converge.leased import check_reach, leases
-from enginehouse.converge.look import check_frozen, check_gateway, is_there, look, look_around
+from enginehouse.converge.look import check_frozen, check_gateway, is_there, look, look_around, with_orders
 from enginehouse.converge.looks import PROBE_S
 from enginehouse.converge.manifest import Change, Manifest
+from enginehouse.converge.passing import passing
 from enginehouse.converge.places import Places
 from enginehouse.converge.preflight import ready
 from enginehouse.converge.room import check_room, room_named
@@ -44,7 +43,6 @@ from enginehouse.errors import (
 )
 from enginehouse.planner.diff import in_words
 from enginehouse.planner.parts import GatewayPart, HostPart, Part, ReplicaPart
-from enginehouse.rollout.gate import Exchange
 
 GATEWAY_BACK_S = 10.0
 """supervisord notices within a second that HAProxy ended, and a busy machine takes some to start it."""
@@ -142,7 +140,7 @@ def converge(
                 steps = steps_now(part, facts, context.secrets)
                 return facts, steps
 
-            with _gate(part, context, (facts, steps), again):
+            with passing(part, context, (facts, steps), again):
                 if adopting:
                     work.journal.add(Word.ADOPTED, adopting)
                 stamp = _Stamp(part, context, connector, facts, seen_generation, _what(part, facts, steps))
@@ -162,8 +160,8 @@ def foresee(part: Part, context: Context, *, machine_id: str | None = None) -> F
             check_frozen(part, facts)
             check_room(part, facts)
             check_gateway(part, facts)
-        if isinstance(part, ReplicaPart):
-            check_enough_left(part, exchange(part, facts, steps))
+        if isinstance(part, ReplicaPart) and steps.effect.exchanges():
+            check_enough_left(part, exchange(part, with_orders(part, facts, context), steps))
     except (ConvergeFailed, Frozen, GateClosed, Unreachable) as error:
         return Foresight(effect=Effect.FAILS, reason="; ".join(explain(error)), stands=stands)
     return Foresight(effect=steps.effect, reason=steps.reason, stands=stands, prepares=bool(steps.prepare))
@@ -279,13 +277,13 @@ def _settled(part: Part, context: Context, machine_id: str | None) -> Facts:
     """
     facts = look_around(part, context, machine_id)
     if not _misses_gateway(part, facts):
-        return facts
+        return with_orders(part, facts, context)
     context.progress(part.name, "waiting for the gateway, which does not answer")
     until = context.clock.monotonic() + GATEWAY_BACK_S
     while _misses_gateway(part, facts) and context.clock.monotonic() < until:
         context.pause(GATEWAY_LOOK_S)
         facts = look_around(part, context, machine_id)
-    return facts
+    return with_orders(part, facts, context)
 
 
 def _misses_gateway(part: Part, facts: Facts) -> bool:
@@ -293,23 +291,6 @@ def _misses_gateway(part: Part, facts: Facts) -> bool:
     if not isinstance(part, ReplicaPart) or facts.supervisor is None:
         return False
     return part.gateway.part in facts.others and facts.servers is None
-
-
-def _gate(
-    part: Part, context: Context, seen: tuple[Facts, Steps], again: Callable[[], tuple[Facts, Steps]]
-) -> AbstractContextManager[None]:
-    """The way through the deployment's gate, if an engine starts. After a wait, `again` looks anew."""
-    effect, memory_mib = seen[1].effect, seen[1].memory_mib
-    if not isinstance(part, ReplicaPart) or not (effect.exchanges() or effect is Effect.START):
-        return nullcontext()
-    if effect is Effect.START:
-        return context.gates.starting(part, memory_mib)
-
-    def wanted(facts: Facts, steps: Steps) -> Exchange:
-        return exchange(part, facts, steps)
-
-    tell = partial(context.progress, part.name)
-    return context.gates.passing(part, wanted(*seen), lambda: wanted(*again()), tell, context.check_cancelled)
 
 
 def _rest(

@@ -10,7 +10,7 @@ would make requests wait does not begin while those that are drained and those i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 
@@ -29,9 +29,22 @@ class Exchange:
     """On its machine, as it was seen last."""
     drained: Mapping[str, str] = field(default_factory=dict)
     """Others of its deployment that get no requests, with the order that says so."""
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    """Others that get none, with the reason why nobody can be asked whether they are drained."""
 
     def interrupts(self) -> bool:
         return self.serves and self.pauses
+
+    def missing(self) -> frozenset[str]:
+        """Others that count as drained."""
+        return frozenset(self.drained.keys() | self.unknown.keys())
+
+    def without(self, busy: Collection[str]) -> Exchange:
+        """The same, but for those that are exchanged right now: that is why they get no requests."""
+        drained, unknown = (
+            {name: why for name, why in them.items() if name not in busy} for them in (self.drained, self.unknown)
+        )
+        return replace(self, drained=drained, unknown=unknown)
 
     def fits(self, others_mib: int) -> bool:
         """Whether its next engine has room although others of its machine may take so much that is free now."""
@@ -59,7 +72,7 @@ class Gate:
             return False
         if not exchange.serves:
             return True
-        missing = self.inside | exchange.drained.keys() if exchange.interrupts() else self.inside
+        missing = self.inside | exchange.missing() if exchange.interrupts() else self.inside
         return len(missing) < most and (self.proven or not self.inside)
 
     def enter(self, exchange: Exchange, most: int) -> Gate:
@@ -96,4 +109,4 @@ class Gate:
 
 def too_few_left(exchange: Exchange, most: int) -> bool:
     """Whether no gate ever admits it, however long it waits: those that are drained are as many as may be missing."""
-    return exchange.interrupts() and len(exchange.drained) >= most
+    return exchange.interrupts() and len(exchange.missing()) >= most

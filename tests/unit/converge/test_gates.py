@@ -127,6 +127,28 @@ def test_room_that_is_gone_after_a_wait_is_seen_before_anything_is_touched() -> 
     )
 
 
+def test_who_can_not_be_asked_counts_as_drained() -> None:
+    """What helps then is that its machine answers."""
+    wanted = Exchange(name=SECOND.name, pauses=True, unknown={"chat-far-0": "far: no route"})
+    with pytest.raises(GateClosed) as refusal:
+        Visit(Gates(), SECOND, wanted).result.result(30)
+    assert "while chat-far-0 gets no requests, and far: no route, and `rollout" in str(refusal.value)
+    assert "Once it answers, or a larger `max_unavailable`, and the next run continues" in str(refusal.value)
+
+
+def test_a_start_that_fails_closes_the_gate_for_those_that_waited_for_it_alone() -> None:
+    """Somebody who comes later may be what helps."""
+    gates = Gates()
+    with pytest.raises(RuntimeError), gates.starting(SECOND, 100):
+        assert gates.starts(FIRST, {SECOND.name})
+        gates.check_open(FIRST, {SECOND.name})
+        raise RuntimeError("no")
+    assert not gates.starts(FIRST, {SECOND.name})
+    with pytest.raises(GateClosed, match="chat-box-0 was not exchanged, because chat-box-1, which gets no requests"):
+        gates.check_open(FIRST, {SECOND.name})
+    gates.check_open(FIRST, ())
+
+
 def test_deployments_do_not_wait_for_each_other() -> None:
     """Each has a gate of its own."""
     gates = Gates()
