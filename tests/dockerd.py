@@ -14,7 +14,7 @@ import pytest
 
 RUNTIME = Path(__file__).with_name("hosts") / "oci_runtime"
 START_S = 120.0
-COMMAND_S = 300.0
+COMMAND_S = 900.0
 
 
 def require_docker(*more: Path) -> None:

@@ -10,6 +10,7 @@ from enginehouse.converge.events import Event
 
 _STEP = re.compile(r"\[(\d+)/\d+\] (.*)")
 _VARIES = (
+    (re.compile(r"\S+@sha256:[0-9a-f]{64}"), "IMAGE"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "RELEASE"),
     (re.compile(r"\bside [ab]\b"), "side S"),
     (re.compile(r"\b(chat-box-0)-[ab]\b"), r"\1-S"),

@@ -52,6 +52,8 @@ class Line(Recorder):
         self.next_is: Callable[[str], str] | None = None
         """What becomes of the next script that changes something."""
         self.next_is_unheard = False
+        self.heard: Callable[[str], None] = lambda line: None
+        """Hears each line of a script as it comes, before whoever runs it."""
         self._held: list[Any] = []
 
     def cut(self) -> None:
@@ -79,7 +81,13 @@ class Line(Recorder):
             self.changes += 1
             if self.next_is:
                 script, self.next_is = self.next_is(script), None
-        result = super().run(script, stdin=stdin, deadline_s=deadline_s, on_line=on_line)
+
+        def hear(line: str) -> None:
+            self.heard(line)
+            if on_line:
+                on_line(line)
+
+        result = super().run(script, stdin=stdin, deadline_s=deadline_s, on_line=hear)
         if changes and self.next_is_unheard:
             self.next_is_unheard = False
             raise Unreachable(f"{self.host}: the link broke before the answer came")
@@ -195,6 +203,16 @@ class FaultyWorld(World):
         pids = [pid for pid, found in self.processes().items() if found == mark]
         return [pid for pid in pids if not child or parent(pid) in pids]
 
+    def order(self) -> dict[str, Any]:
+        """What another process has to know to run what this world wants."""
+        return {
+            "folder": str(self.folder),
+            "port": self.port,
+            "settings": self.settings,
+            "memory_mib": self.memory_mib,
+            "secrets": {name: secret.reveal() for name, secret in self.secrets.items()},
+        }
+
     def rival(self) -> FaultyWorld:
         """Another run of the same stack, which waits for nobody."""
         other = FaultyWorld(
@@ -207,10 +225,10 @@ class FaultyWorld(World):
 
 
 @contextmanager
-def mortal_runs() -> Iterator[MortalRuns]:
+def mortal_runs(module: str = "tests.faults.mortal") -> Iterator[MortalRuns]:
     """Runs in processes of their own, which may be killed; forked from one that has everything imported."""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'infra'}"}
-    words = [sys.executable, "-m", "tests.faults.mortal"]
+    words = [sys.executable, "-m", module]
     with subprocess.Popen(
         words, env=environment, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as server:
@@ -223,16 +241,10 @@ class MortalRuns:
     def __init__(self, server: subprocess.Popen[str]) -> None:
         self._server = server
 
-    def run(self, world: FaultyWorld, boundary: str) -> str:
-        """A run of what `world` wants that is killed at that boundary; how it ended."""
-        order = {
-            "folder": str(world.folder),
-            "port": world.port,
-            "settings": world.settings,
-            "memory_mib": world.memory_mib,
-            "secrets": {name: secret.reveal() for name, secret in world.secrets.items()},
-            "boundary": boundary,
-        }
+    def run(self, world: FaultyWorld, boundary: str, *, in_a_script: bool = False) -> str:
+        """A run of what `world` wants that is killed at that boundary, or in the first script after it that changes
+        something, which goes on; how it ended."""
+        order = {**world.order(), "boundary": boundary, "in_a_script": in_a_script}
         assert self._server.stdin and self._server.stdout
         self._server.stdin.write(json.dumps(order) + "\n")
         self._server.stdin.flush()

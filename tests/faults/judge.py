@@ -36,7 +36,8 @@ class Process:
 class Judge:
     """Reads events in their order; `violations` are sentences."""
 
-    processes: dict[int, Process] = field(default_factory=dict)
+    processes: dict[tuple[str, int], Process] = field(default_factory=dict)
+    """By mark and number: in containers the same numbers come again."""
     proved: set[tuple[str, str]] = field(default_factory=set)
     """Mark and release that once proved themselves."""
     killed: dict[str, float] = field(default_factory=dict)
@@ -49,8 +50,10 @@ class Judge:
 
     def hear(self, events: Iterable[Event]) -> None:
         for event in events:
-            process = self.processes.setdefault(event.get("pid", 0), Process())
+            process = self.processes.setdefault((event["mark"], event.get("pid", 0)), Process())
             match event["event"]:
+                case "started":
+                    self.processes[event["mark"], event["pid"]] = Process()
                 case "killed":
                     self.killed[event["mark"]] = event["t"]
                 case "loaded":
@@ -81,7 +84,7 @@ class Judge:
 
     def _wrong(self, process: Process, event: Event) -> Iterator[str]:
         who = f"{event['mark']} (process {event['pid']}, release {event['release']})"
-        if process.told_to_stop:
+        if process.told_to_stop and not self._unnoticed(event["mark"], event["t"]):
             yield f"{who} got a request after it was told to stop"
         if not process.loaded and not self._unnoticed(event["mark"], event["t"]):
             yield f"{who} got a request while it was loading"

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +15,46 @@ from enginehouse.render.symbols import Secret
 from tests.faults.boundaries import Boundaries
 from tests.faults.faulty import FaultyWorld
 
+IN_A_SCRIPT = "echo dying-here\nsleep 600\n"
+"""What a script does in whose middle its run dies: nothing more; somebody has to end it."""
+CHANGES = "set -eu\n"
+"""How every changing script starts, after its guard."""
 
-def main() -> None:
+
+def serve(make: Callable[[dict[str, Any]], FaultyWorld]) -> None:
+    """`make` gives the world that an order is about."""
     for line in sys.stdin:
         order = json.loads(line)
         child = os.fork()
         if child == 0:
-            _run(order)
+            _run(make, order)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         print({0: "lived", -signal.SIGKILL: "killed"}.get(code, f"ended with {code}"), flush=True)
 
 
-def _run(order: dict[str, Any]) -> None:
+def run_id() -> str:
+    return f"run-mortal-{os.getpid()}"
+
+
+def _here(order: dict[str, Any]) -> FaultyWorld:
+    return FaultyWorld(
+        folder=Path(order["folder"]),
+        port=order["port"],
+        tools=Path(order["folder"], "bin"),
+        settings=order["settings"],
+        memory_mib=order["memory_mib"],
+        run_id=run_id(),
+    )
+
+
+def _run(make: Callable[[dict[str, Any]], FaultyWorld], order: dict[str, Any]) -> None:
     """Never returns."""
     code = 1
     try:
-        world = FaultyWorld(
-            folder=Path(order["folder"]),
-            port=order["port"],
-            tools=Path(order["folder"], "bin"),
-            settings=order["settings"],
-            memory_mib=order["memory_mib"],
-            run_id=f"run-mortal-{os.getpid()}",
-        )
+        world = make(order)
         world.secrets = {name: Secret(value) for name, value in order["secrets"].items()}
-        world.on_event = Boundaries(lambda name: _die() if name == order["boundary"] else None)
+        strike = partial(_die_in_a_script, world) if order["in_a_script"] else _die
+        world.on_event = Boundaries(lambda name: strike() if name == order["boundary"] else None)
         world.up()
         code = 0
     finally:
@@ -48,5 +65,11 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _die_in_a_script(world: FaultyWorld) -> None:
+    """In the next one that changes something, which does not hear of it."""
+    world.line.next_is = lambda script: script.replace(CHANGES, CHANGES + IN_A_SCRIPT, 1)
+    world.line.heard = lambda line: _die() if line == "dying-here" else None
+
+
 if __name__ == "__main__":
-    main()
+    serve(_here)

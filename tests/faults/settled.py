@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from enginehouse.converge.places import CONTAINER
 from tests.faults.faulty import FaultyWorld
 from tests.faults.judge import Judge, read_access_log, read_journal
 
@@ -44,7 +45,7 @@ def violations(world: FaultyWorld, judge: Judge) -> list[str]:
 
 
 def _ours(world: FaultyWorld, event: Any) -> Any:
-    return {**event, "mark": event["mark"].removeprefix(f"{world.stack}/")}
+    return {**event, "mark": event["mark"].removeprefix(f"{world.stack}/").removesuffix(CONTAINER)}
 
 
 def _rest(journal: Path, judge: Judge) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from enginehouse.connectors.ssh.settings import CONFIG_VARIABLE
+from tests.hosts.faulty import be_impatient
 from tests.hosts.lab import IMAGE, Lab, Machine
 from tests.hosts.lab import lab as new_lab
 
@@ -74,6 +75,13 @@ def with_docker(lab: Lab, installed: str) -> str:
 def equipped(lab: Lab, installed: str) -> str:
     """The same where our state folder is a small disk of its own."""
     return _image(lab, "equipped", DISK + ANEW, of=installed)
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        be_impatient(patch.setattr)
+        yield
 
 
 def _image(lab: Lab, name: str, script: str, *, of: str) -> str:

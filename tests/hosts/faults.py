@@ -5,31 +5,45 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
-import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
-from tests.faults.faults import ENGINES, Fault, run_twice
+from tests.faults.faults import DAY, ENGINES, Fault, run_twice
+from tests.faults.mortal import CHANGES
 from tests.hosts.census import STATE
 from tests.hosts.faulty import FaultyHostWorld
 
-FROZEN_S = 2.0
+FROZEN_S = 1.0
 CUT_HERE = "echo cut-here\nsleep 600\n"
 """A script that has come to this does nothing more; somebody has to end it."""
-CHANGES = "set -eu\n"
-"""How every changing script starts, after its guard."""
 SESSIONS = "kill -9 $(grep -lsa '^sshd: .*@notty' /proc/[0-9]*/cmdline | cut -d / -f 3) 2>/dev/null || :"
 FEW = "MaxStartups 1:100:1\n"
-RESTART_SSHD = "systemctl restart ssh"
+FORGIVE = "systemctl reset-failed ssh"
+"""systemd counts starts, and gives up a service that is started too often within some seconds."""
+RESTART_SSHD = f"{FORGIVE}; systemctl restart ssh"
 """Its sessions stay, and it listens when this ends; a reload closes its port and opens it some time later."""
+LOCK = """\
+import fcntl, time
+file = open("/var/lib/dpkg/lock-frontend", "w")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep({seconds})
+"""
+LOCKED_S = 4
 
 
 def freeze(world: FaultyHostWorld) -> None:
     """For some seconds, as when a virtual machine moves."""
     lab, name = world.bare.lab, world.bare.name
     assert lab.docker("pause", name).returncode == 0
-    timer = threading.Timer(FROZEN_S, lambda: lab.docker("unpause", name))
-    timer.start()
-    world.damage.callback(timer.join)
+
+    def thaw() -> None:
+        time.sleep(FROZEN_S)
+        lab.docker("unpause", name).check_returncode()
+
+    _meanwhile(world, thaw)
 
 
 @contextlib.contextmanager
@@ -46,19 +60,8 @@ def cut(world: FaultyHostWorld) -> None:
 
 def cut_in_a_script(world: FaultyHostWorld) -> None:
     """The same in the middle of the next script that changes something."""
-    run = world.line.run
-
-    def running(script: str, *, on_line: Callable[[str], None] | None = None, **more: object) -> object:
-        def hear(line: str) -> None:
-            if line == "cut-here":
-                cut(world)
-            elif on_line:
-                on_line(line)
-
-        return run(script, on_line=hear, **more)
-
     world.line.next_is = lambda script: script.replace(CHANGES, CHANGES + CUT_HERE, 1)
-    world.line.run = running
+    world.line.heard = lambda line: cut(world) if line == "cut-here" else None
 
 
 def refuse(world: FaultyHostWorld) -> None:
@@ -74,7 +77,7 @@ def kill_sessions(world: FaultyHostWorld) -> None:
 
 def kill_listener(world: FaultyHostWorld) -> None:
     """And the sessions, so that a new one is needed; systemd starts it again."""
-    world.bare.run(f"kill -9 $(cat /run/sshd.pid); {SESSIONS}")
+    world.bare.run(f"{FORGIVE}; kill -9 $(cat /run/sshd.pid); {SESSIONS}")
 
 
 def crowd(world: FaultyHostWorld) -> None:
@@ -113,15 +116,26 @@ def slow_down(world: FaultyHostWorld) -> None:
 
 def lose_packets(world: FaultyHostWorld) -> None:
     """Every fifth of those that come from there."""
-    lost = ("-m", "statistic", "--mode", "random", "--probability", "0.2")
+    lost = ("-m", "statistic", "--mode", "nth", "--every", "5", "--packet", "0")
     world.damage.enter_context(_filter("INPUT", "-s", world.bare.address, *lost, "-j", "DROP"))
+
+
+def set_clock(world: FaultyHostWorld) -> None:
+    """Ours, a day ahead; the next time, a day back: the machine's is wrong, or ours is."""
+    world.clock.ahead = DAY if world.days % 2 == 0 else -DAY
+    world.days += 1
+    world.damage.callback(setattr, world.clock, "ahead", timedelta())
+
+
+def lock_packages(world: FaultyHostWorld) -> None:
+    """Another package manager works for some seconds."""
+    world.bare.put("/run/lock.py", LOCK.format(seconds=LOCKED_S).encode())
+    world.bare.run("rm -f /run/held; python3 /run/lock.py >/run/held & until [ -s /run/held ]; do sleep 0.1; done")
 
 
 def reboot(world: FaultyHostWorld) -> None:
     _note_killed(world)
-    thread = threading.Thread(target=world.bare.reboot)
-    thread.start()
-    world.damage.callback(thread.join)
+    _meanwhile(world, world.bare.reboot)
 
 
 def cut_power(world: FaultyHostWorld) -> None:
@@ -137,7 +151,7 @@ FAULTS: Mapping[str, Fault] = {
         Fault(name="cut", strike=cut, says="box: "),
         Fault(name="cut-in-a-script", strike=cut_in_a_script, says="box: ", may_pass=True),
         Fault(name="refuse", strike=refuse, says="box: "),
-        Fault(name="kill-sessions", strike=kill_sessions, says="box: the connection broke off", may_pass=True),
+        Fault(name="kill-sessions", strike=kill_sessions, says="box: ", may_pass=True),
         Fault(name="kill-listener", strike=kill_listener, says="box: ", may_pass=True),
         Fault(name="crowd", strike=crowd, says="box: "),
         Fault(name="full-disk", strike=fill_disk, says="is full (0 MiB are free", may_pass=True),
@@ -148,6 +162,10 @@ FAULTS: Mapping[str, Fault] = {
         Fault(name="reboot", strike=reboot, says="box: ", may_pass=True, fails_requests=True, litters=True),
         Fault(name="power-cut", strike=cut_power, says="box: ", fails_requests=True, litters=True),
         Fault(name="two-runs", strike=run_twice, passes=True),
+        Fault(name="kill-run", strike=None),
+        Fault(name="kill-run-in-a-script", strike=None, in_a_script=True, litters=True),
+        Fault(name="clock", strike=set_clock, passes=True),
+        Fault(name="packages-locked", strike=lock_packages, passes=True),
     )
 }
 
@@ -166,6 +184,13 @@ def _filter(chain: str, *rule: str) -> Iterator[None]:
         yield
     finally:
         subprocess.run(("iptables", "-w", "-D", chain, *rule), check=True)
+
+
+def _meanwhile(world: FaultyHostWorld, act: Callable[[], object]) -> None:
+    """While the run goes on; mended is what ends when this has ended. What goes wrong with it is raised then."""
+    pool = ThreadPoolExecutor(1)
+    world.damage.callback(pool.submit(act).result)
+    pool.shutdown(wait=False)
 
 
 def _lock(world: FaultyHostWorld, path: str) -> None:

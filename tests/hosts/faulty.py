@@ -7,12 +7,14 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from enginehouse.connectors import base
+from enginehouse.connectors.ssh import link
 from enginehouse.converge.lease import Leases
 from tests.converge.harness import KEY, STANDIN
 from tests.faults.faulty import FaultyWorld
@@ -21,9 +23,9 @@ from tests.hosts.world import ENGINE, HostWorld
 
 JOURNAL = "/var/log/standin.jsonl"
 ASKER = Path(__file__).with_name("asker.py")
-SILENT_S = 5
-"""Instead of 45, so that a cut costs a test seconds."""
-LEASE_WAIT_S = 15
+SILENT_S = 8
+"""Instead of 45, so that a cut costs a test seconds; a busy machine keeps silent for some."""
+LEASE_WAIT_S = 30
 """A run that follows at once may find the machine not free yet."""
 WIPE = f"""
 systemctl disable -q --now 'enginehouse-*' 2>/dev/null || :
@@ -34,12 +36,22 @@ find {STATE} -mindepth 1 -maxdepth 1 ! -name lost+found ! -name others -exec rm 
 MARKS = "grep -sza '^ENGINEHOUSE_PROGRAM=' /proc/[0-9]*/environ | tr '\\0' '\\n'"
 
 
+def be_impatient(put: Callable[[object, str, object], None]) -> None:
+    """What takes a minute in earnest takes seconds here: to believe that a link is dead, on both sides."""
+    put(link, "DEAD_AFTER_S", SILENT_S)
+    put(link, "KEEP_ALIVE_S", 1)
+    put(link, "CONNECT_S", 10.0)
+    put(base, "ALIVE_EVERY_S", 0.5)
+
+
 @dataclass(kw_only=True)
 class FaultyHostWorld(HostWorld, FaultyWorld):
     """`state` is a copy of what is on the machine, as of the last `up` or `pull`."""
 
     damage: ExitStack = field(default_factory=ExitStack)
     """Mends what was broken."""
+    days: int = 0
+    """How often somebody set the clock."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,6 +92,20 @@ class FaultyHostWorld(HostWorld, FaultyWorld):
     def note(self, event: str, mark: str) -> None:
         line = json.dumps({"t": time.monotonic(), "event": event, "mark": f"{self.stack}/{mark}"})
         self.bare.run(f"cat >>{JOURNAL}", stdin=f"{line}\n".encode())
+
+    def order(self) -> dict[str, Any]:
+        lab = self.bare.lab
+        return {
+            **super().order(),
+            "machine": {
+                "lab": lab.number,
+                "folder": str(lab.folder),
+                "client": str(lab.client.folder),
+                "name": self.bare.name,
+                "address": self.bare.address,
+            },
+            "login": dict(self.login),
+        }
 
     def rival(self) -> FaultyHostWorld:
         other = FaultyHostWorld(

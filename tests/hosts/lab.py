@@ -218,12 +218,12 @@ def _sweep(number: int) -> None:
 @contextlib.contextmanager
 def _forwarding() -> Iterator[None]:
     """The machine's policy stays: dockerd sets its own and leaves it."""
-    rules = subprocess.run(("iptables", "-S", "FORWARD"), capture_output=True, check=True, text=True).stdout
+    rules = subprocess.run(("iptables", "-w", "-S", "FORWARD"), capture_output=True, check=True, text=True).stdout
     try:
         yield
     finally:
         policy = rules.split("\n", 1)[0].removeprefix("-P ").split()
-        subprocess.run(("iptables", "-P", *policy), check=False)
+        subprocess.run(("iptables", "-w", "-P", *policy), check=False)
 
 
 def _check(made: Lab, *words: str) -> None:

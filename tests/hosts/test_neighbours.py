@@ -23,7 +23,8 @@ from tests.hosts.lab import Lab, Machine
 pytestmark = pytest.mark.hosts
 
 SIZE = 24 * 2**20
-SLOWLY = "tc qdisc replace dev eth0 root tbf rate 60mbit burst 64kb latency 100ms"
+SLOWLY = "tc qdisc replace dev eth0 root tbf rate 8mbit burst 64kb latency 100ms"
+FAST = "tc qdisc del dev eth0 root"
 SOON_S = 120.0
 
 
@@ -136,16 +137,17 @@ def test_a_run_that_is_killed_in_a_copy_leaves_nothing_behind(pair: Pair) -> Non
     assert not pair.has(pair.south)
     (part,) = pair.south.run("ls -i /var/lib/enginehouse/weights/*/big.gguf.part").splitlines()
     pair.upload.unlink()
+    pair.north.run(FAST)
     pair.bring(pair.north, pair.south)
     assert pair.has(pair.south)
     assert pair.south.holds(f"ls -i /var/lib/enginehouse/weights/*/big.gguf | grep '^ *{part.split()[0]} '")
 
 
 def slowly(pair: Pair) -> None:
-    """Bring it to both over a link that takes some seconds for it."""
+    """Bring it to both over a link that takes half a minute for all of it."""
     pair.north.run(SLOWLY)
     try:
         pair.bring(pair.north, pair.south)
     finally:
-        pair.north.run("tc qdisc del dev eth0 root")
+        pair.north.run(FAST)
         pair.on_event = lambda event: None
