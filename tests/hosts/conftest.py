@@ -31,6 +31,13 @@ mkfs.ext4 -q /disk.img
 mkdir -m 700 /var/lib/enginehouse
 echo /disk.img /var/lib/enginehouse ext4 loop 0 0 >>/etc/fstab
 """
+DOCKER = """
+export DEBIAN_FRONTEND=noninteractive
+systemctl mask -q docker.service docker.socket
+apt-get update -q
+apt-get install -q -y --no-install-recommends docker.io
+systemctl unmask -q docker.service docker.socket
+"""
 ANEW = """
 rm /etc/ssh/ssh_host_*
 : >/etc/machine-id
@@ -75,6 +82,12 @@ def with_docker(lab: Lab, installed: str) -> str:
 def equipped(lab: Lab, installed: str) -> str:
     """The same where our state folder is a small disk of its own."""
     return _image(lab, "equipped", DISK + ANEW, of=installed)
+
+
+@pytest.fixture(scope="session")
+def with_docker(lab: Lab, equipped: str) -> str:
+    """The same with Docker, which does not run yet."""
+    return _image(lab, "with-docker", DOCKER + ANEW, of=equipped)
 
 
 @pytest.fixture(scope="module")

@@ -28,13 +28,16 @@ class Registry:
 
     `pulled` are the digests of manifests that were fetched. `login` is a name, a colon and a password without which
     nothing is given away; `on_pull` is called for each manifest while whoever wants it waits; `asked` has every path
-    that was asked for with the right login. With `tls` it speaks https.
+    that was asked for with the right login. With `tls` it speaks https. One that `is_down` ends each connection; one
+    that `lies` gives other manifests than those it is asked for.
     """
 
     def __init__(self, login: str = "", *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
         self.pulled: list[str] = []
         self.asked: list[str] = []
         self.on_pull: Callable[[], None] = lambda: None
+        self.is_down = False
+        self.lies = False
         self._wanted = f"Basic {base64.b64encode(login.encode()).decode()}" if login else ""
         self._blobs: dict[str, tuple[str, bytes]] = {}
         self._server = ThreadingHTTPServer((host, 0), self._handler())
@@ -52,7 +55,10 @@ class Registry:
 
     def add(self, name: str, files: Mapping[str, Path], config: Mapping[str, object]) -> str:
         """An image of one layer with these files, by their path inside; how it is named with its digest."""
-        layer = _layer(files)
+        return self.add_layer(name, _layer(files), config)
+
+    def add_layer(self, name: str, layer: bytes, config: Mapping[str, object]) -> str:
+        """The same with a layer that is packed already."""
         return self._image(name, self._blob(_LAYER, gzip.compress(layer, 1)), hashlib.sha256(layer).hexdigest(), config)
 
     def promise(self, name: str, size: int) -> str:
@@ -83,6 +89,9 @@ class Registry:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                if registry.is_down:
+                    self.close_connection = True
+                    return
                 if registry._wanted and self.headers["Authorization"] != registry._wanted:
                     self.send_response(401)
                     self.send_header("WWW-Authenticate", 'Basic realm="images"')
@@ -95,6 +104,7 @@ class Registry:
                 kind, content = found or ("text/plain", b"")
                 if kind == _MANIFEST:
                     registry.on_pull()
+                    content += b"\n" if registry.lies else b""
                 self.send_response(200 if found else 404)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(content)))
