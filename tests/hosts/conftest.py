@@ -17,14 +17,6 @@ apt-get update -q -o Acquire::Retries=5
 apt-get install -q -y -o Acquire::Retries=5 --no-install-recommends curl haproxy socat supervisor
 systemctl disable -q --now haproxy supervisor
 """
-DOCKER = """
-export DEBIAN_FRONTEND=noninteractive
-mkdir -p /etc/docker
-echo '{"storage-driver": "vfs"}' >/etc/docker/daemon.json
-apt-get install -q -y --no-install-recommends docker.io
-systemctl stop docker docker.socket containerd
-rm -rf /var/lib/docker
-"""
 DISK = """
 truncate -s 192M /disk.img
 mkfs.ext4 -q /disk.img
@@ -34,8 +26,8 @@ echo /disk.img /var/lib/enginehouse ext4 loop 0 0 >>/etc/fstab
 DOCKER = """
 export DEBIAN_FRONTEND=noninteractive
 systemctl mask -q docker.service docker.socket
-apt-get update -q
-apt-get install -q -y --no-install-recommends docker.io
+apt-get update -q -o Acquire::Retries=5
+apt-get install -q -y -o Acquire::Retries=5 --no-install-recommends docker.io
 systemctl unmask -q docker.service docker.socket
 """
 ANEW = """
@@ -70,12 +62,6 @@ def shared_machine(lab: Lab, installed: str) -> Iterator[Machine]:
 def installed(lab: Lab) -> str:
     """The image of a machine that has every program we need, and nothing of ours."""
     return _image(lab, "installed", INSTALL + ANEW, of=IMAGE)
-
-
-@pytest.fixture(scope="session")
-def with_docker(lab: Lab, installed: str) -> str:
-    """The same with a Docker of its own, whose storage is the only one that a container has for containers in it."""
-    return _image(lab, "with-docker", DOCKER + ANEW, of=installed)
 
 
 @pytest.fixture(scope="session")

@@ -209,6 +209,8 @@ def test_a_stack_on_a_mirror_says_what_it_asked_for_there(world: GpuWorld, repos
 def machine(lab: Lab, with_docker: str) -> Iterator[Machine]:
     """One of its own, with all but NVIDIA's software."""
     with lab.machine("gpu", 4, image=with_docker) as made:
+        made.put("/etc/docker/daemon.json", DAEMON.encode(), 0o644)
+        made.run("systemctl enable -q docker; systemctl start docker")
         yield made
 
 
