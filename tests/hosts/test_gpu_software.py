@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from enginehouse.converge import foresee
-from enginehouse.converge.events import Event
 from enginehouse.converge.steps import Effect
 from enginehouse.errors import ConvergeFailed
 from enginehouse.planner.parts import HostPart
+from tests.hosts.dpkg import ends_unpacking
 from tests.hosts.lab import Lab, Machine
-from tests.hosts.test_packages import KILL_DPKG, MARK
+from tests.hosts.test_packages import MARK
 from tests.hosts.world import LOGIN, PORT, HostWorld
 from tests.standins.nvidia_repository import CUDA, Repositories, plug_in_gpu
 
@@ -129,13 +129,7 @@ def test_a_repository_that_another_key_has_signed_is_refused(world: GpuWorld, re
 def test_an_installation_that_is_cut_off_is_finished_by_the_next_run(world: GpuWorld) -> None:
     """dpkg is killed in the middle of the driver. The next run ends with a machine that has its GPU, a driver that is
     held, and a Docker that takes `--gpus`."""
-
-    def cut(event: Event) -> None:
-        if "driver" in event.text and "Unpacking" in event.text and world.bare.holds(KILL_DPKG):
-            world.on_event = lambda event: None
-
-    world.on_event = cut
-    with pytest.raises(ConvergeFailed, match="installing NVIDIA's driver"):
+    with ends_unpacking(world.bare, "nvidia-"), pytest.raises(ConvergeFailed, match="installing NVIDIA's driver"):
         world.converge(world.host())
     assert world.bare.holds(f"ls {MARK}")
     world.converge(world.host())

@@ -11,6 +11,7 @@ from enginehouse.converge import foresee
 from enginehouse.converge.events import Event
 from enginehouse.converge.steps import Effect
 from enginehouse.errors import ConvergeFailed
+from tests.hosts.dpkg import ends_unpacking
 from tests.hosts.lab import Machine
 from tests.hosts.world import HostWorld, host_world
 
@@ -18,15 +19,6 @@ pytestmark = pytest.mark.hosts
 
 MARK = "/var/lib/enginehouse/host/installing"
 PACKAGES = "curl, haproxy, socat, supervisor"
-KILLER = """\
-#!/bin/sh
-while read -r line; do
-    case $line in
-        *half-installed*) kill -9 $(grep -lxE 'apt-get|dpkg' /proc/[0-9]*/comm | cut -d / -f 3) ;;
-    esac
-done
-"""
-"""dpkg tells it what it does, and is ended by it, with apt, when it unpacks the first package."""
 LOCK = """\
 import fcntl, time
 file = open("/var/lib/dpkg/lock-frontend", "w")
@@ -73,11 +65,8 @@ def test_packages_that_are_too_old_are_refused_before_anything_is_installed(worl
 
 def test_an_installation_that_is_cut_off_is_finished_by_the_next_run(world: HostWorld) -> None:
     """dpkg is killed while it unpacks. The next `up` heals that, and no service of a package runs or ever will."""
-    world.bare.put("/opt/killer", KILLER.encode())
-    world.bare.put("/etc/dpkg/dpkg.cfg.d/killer", b"status-logger=/opt/killer\n", 0o644)
-    with pytest.raises(ConvergeFailed, match="installing"):
+    with ends_unpacking(world.bare), pytest.raises(ConvergeFailed, match="installing"):
         world.up()
-    world.bare.run("rm /etc/dpkg/dpkg.cfg.d/killer /opt/killer")
     assert world.bare.holds(f"cat {MARK} && dpkg --audit | grep .")
     world.up()
     assert [world.ask(key="wrong")[0], world.ask()[0]] == [401, 200]
