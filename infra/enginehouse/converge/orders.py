@@ -19,10 +19,10 @@ from enginehouse.converge.journal import Word
 from enginehouse.converge.leased import leased
 from enginehouse.converge.look import check_frozen
 from enginehouse.converge.replica import drain as steps_to_drain
-from enginehouse.converge.replica import last_of_its_backend
 from enginehouse.converge.replica import undrain as steps_to_undrain
+from enginehouse.converge.runners import Replica
 from enginehouse.converge.standing import Order, to_json
-from enginehouse.converge.steps import Placed
+from enginehouse.converge.steps import Placed, Seat
 from enginehouse.converge.work import Work
 from enginehouse.errors import ConvergeFailed
 from enginehouse.planner.parts import GatewayPart, HostPart, ReplicaPart
@@ -96,7 +96,7 @@ def _known(part: ReplicaPart, facts: Facts) -> ReplicaPart:
 
 
 def _check_not_last(part: ReplicaPart, facts: Facts) -> None:
-    if last_of_its_backend(part, facts):
+    if _is_last_of_its_backend(part, facts):
         gateway = facts.others.get(part.gateway.part)
         queued = f" {gateway.part.limits.queue_s} s" if gateway and isinstance(gateway.part, GatewayPart) else ""
         raise ConvergeFailed(
@@ -106,3 +106,11 @@ def _check_not_last(part: ReplicaPart, facts: Facts) -> None:
                 "undrain or mend another replica first, or say that you mean it (--force)",
             ),
         )
+
+
+def _is_last_of_its_backend(part: ReplicaPart, facts: Facts) -> bool:
+    """Whether the gateway can use no other replica for the requests of this one."""
+    seats = Replica(part, facts, {}).seats()
+    backends = {seat.backend for seat in seats}
+    others = [row for row in facts.servers or () if Seat(backend=row.backend, server=row.server) not in seats]
+    return bool(seats) and not any(row.is_usable() for row in others if row.backend in backends)

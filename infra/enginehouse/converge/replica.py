@@ -24,7 +24,6 @@ from enginehouse.converge.steps import (
     Effect,
     Place,
     Placed,
-    Seat,
     Sh,
     StartProgram,
     Step,
@@ -92,14 +91,6 @@ def undrain(part: ReplicaPart, facts: Facts) -> tuple[Step, ...]:
     replica, known = Replica(part, facts, {}), facts.manifest is not None
     working = [runner for runner in replica.running()[:1] if not runner.hangs]
     return tuple(step for runner in working for step in _put_to_work(replica, runner, known=known))
-
-
-def last_of_its_backend(part: ReplicaPart, facts: Facts) -> bool:
-    """Whether the gateway can use no other replica for the requests of this one."""
-    seats = Replica(part, facts, {}).seats()
-    backends = {seat.backend for seat in seats}
-    others = [row for row in facts.servers or () if Seat(backend=row.backend, server=row.server) not in seats]
-    return bool(seats) and not any(row.is_usable() for row in others if row.backend in backends)
 
 
 def leave(part: ReplicaPart, facts: Facts) -> tuple[Step, ...]:

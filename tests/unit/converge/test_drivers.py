@@ -10,7 +10,7 @@ import pytest
 from enginehouse.converge import drivers, host, toolkit
 from enginehouse.converge.facts import Facts, Process, Tool
 from enginehouse.converge.manifest import Change, Manifest
-from enginehouse.converge.probe import probe
+from enginehouse.converge.probe import probe, questions
 from enginehouse.converge.wire import DRIFT
 from enginehouse.errors import ConvergeFailed
 from enginehouse.planner.hardware import Driver, Gpus, Modules, PackageSource, Toolkit
@@ -238,8 +238,8 @@ def test_a_stack_that_asks_for_no_driver_has_nothing_to_say_about_it() -> None:
     """Whatever is there; and its probe asks for nothing."""
     plain = replace(PART, driver=None)
     assert drivers.verdict(plain, facts(nvidia_module=module("470.0"))) == drivers.Verdict()
-    assert "nvidia" not in probe(plain)
-    assert "nvidia_driver 580" in probe(PART)
+    assert "nvidia" not in probe(questions(plain))
+    assert "nvidia_driver 580" in probe(questions(PART))
 
 
 def test_what_was_brought_and_is_lost_is_drift_and_stops_nothing_else() -> None:
