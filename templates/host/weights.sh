@@ -9,7 +9,7 @@ size_of() {
 digest() { # FILE; sets `found`
     size=$(size_of "$1")
     sha256sum <"$1" >"$record.sum" &
-    attend $! digest_progress
+    attend $! digest_progress || exit # also where a failure is only asked about: it says nothing about the file
     found=$(cut -c 1-64 "$record.sum")
     rm -f "$record.sum"
 }
@@ -40,19 +40,19 @@ refuse() { # WHAT_HAPPENS EXIT_CODE
     exit "$2"
 }
 
-complete() { # the partial file becomes the file; one that is wrong is removed
+judge() { # sets `found`; a partial file that is right becomes the file, one that is wrong is removed
     digest "$file.part"
     if [ "$found" = "$sha256" ]; then
         mv -f "$file.part" "$file"
         keep
-        return 0
+    else
+        rm -f "$file.part"
     fi
-    rm -f "$file.part"
-    return 1
 }
 
 finish() { # BYTES that were there before this try: if they may be what is wrong, that is another exit code
-    complete && return
+    judge
+    [ "$found" != "$sha256" ] || return 0
     [ "$1" = 0 ] || refuse "what was there before or what came now is wrong; the partial file was removed" 76
     refuse "the partial file was removed" 1
 }
@@ -71,7 +71,8 @@ bring() { # URL: continues a partial file; if the whole is wrong then, it is dow
     before=$(size_of "$file.part")
     download "$1"
     if [ "$before" != 0 ]; then
-        complete && return
+        judge
+        [ "$found" != "$sha256" ] || return 0
         echo "progress what was there before was wrong: once more, from the beginning"
         download "$1"
     fi

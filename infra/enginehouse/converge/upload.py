@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def upload(work: Work, step: Upload) -> None:
     offset = _present(work, step, size)
     if offset is not None and not _sent(work, step, source, offset, size):
         work.tell("what was there before was wrong: once more, from the beginning")
-        _sent(work, step, source, 0, size)
+        _sent(work, replace(step, free_mib=step.free_mib + (offset >> 20)), source, 0, size)
 
 
 def _sent(work: Work, step: Upload, source: Path, offset: int, size: int) -> bool:
