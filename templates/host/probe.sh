@@ -7,7 +7,7 @@ tab='	'
 newline='
 '
 # What several questions need is found once: our processes, who listens, our sockets, who we are, our units' mark.
-pids= sockets= ours= uid= unit_mark=
+pids= sockets= ours= uid= unit_mark= docker_hangs=
 
 key() { # NAME: what is written from now on is its value
     printf '\0%s\t' "$1"
@@ -204,14 +204,17 @@ listeners() { # PORT...: port, pid, program name of whoever listens there
 
 owner_of() { # INODE; sets `owner`, our own programs first, because a search through every process is slow
     [ -n "$ours" ] || find_ours
+    set -f # brackets stand for files otherwise
     for link in $ours; do
         case $link in
             "socket:[$1]/"*)
+                set +f
                 owner=${link#*/proc/} owner=${owner%/fd}
                 return
                 ;;
         esac
     done
+    set +f
     owner=$(find /proc/[0-9]*/fd -lname "socket:\[$1\]" 2>/dev/null | head -n 1 | cut -d / -f 3)
 }
 
@@ -240,7 +243,7 @@ gateway_stats() { # FILE with the metrics port
     [ -f "$1" ] || return 0
     read -r port <"$1"
     key stats
-    curl -q -s -m 3 --noproxy '*' "http://127.0.0.1:$port/stats;csv"
+    curl -q -s -m 3 --noproxy '*' "http://127.0.0.1:$port/stats;csv" | tr -d '\000' # whoever has that port now
 }
 
 stat_of() { # FILE...: what changes when its content does
@@ -301,14 +304,16 @@ disk() { # FOLDER that may not exist yet
 
 containers_as_are() { # SOCKET NAME...: of those that there are, what `docker update` can change
     key containers
+    [ -z "$docker_hangs" ] || return 0
     docker=$1
     shift
     for name; do
         set -- "$@" "http://docker/containers/$name/json"
         shift
     done
+    told=$(curl -q -s -g -m 3 --noproxy '*' --unix-socket "$docker" "$@") || [ $? != 28 ] || docker_hangs=yes
     # No more of the answer than is needed: it also holds the values of variables.
-    curl -q -s -g -m 3 --noproxy '*' --unix-socket "$docker" "$@" | grep -Eo \
+    printf '%s' "$told" | grep -Eo \
         -e '"Name":"/[^"]*"' -e '"RestartPolicy":\{"Name":"[^"]*"' -e '"Cpuset(Cpus|Mems)":"[^"]*"' \
         -e '"(Memory|MemorySwap|MemoryReservation|NanoCpus|Cpu[A-Z][A-Za-z]*|BlkioWeight|PidsLimit)":(-?[0-9]+|null)'
 }

@@ -160,7 +160,7 @@ def test_the_run_after_one_that_died_finishes_one_replica_after_the_other(
     die_holding_far_back(running)
     for replica in running.plan().replicas:
         running.converge(tiny(replica, HUGE_MIB))
-    assert waiting(running) == ["chat-box-0: waiting for chat-far-0, which a run that ended has held back"]
+    assert waiting(running) == ["chat-box-0: waiting for chat-far-0, which a run that ended may have held back"]
     assert len(running.usable()) == 2
     running.up()
 

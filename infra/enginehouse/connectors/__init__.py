@@ -72,6 +72,11 @@ class Connectors:
         """`connect`, to another machine that the part works with."""
         return self.connect(replace(part, host=host, connection=(part.elsewhere or {})[host]), secrets)
 
+    def knows(self, host: str, connection: Connection) -> bool:
+        """Whether a part of this run has led to that machine by just that way."""
+        with self._lock:
+            return any(key[:2] == (host, connection) for key in self._open)
+
     def _password(self, part: Part, secrets: Mapping[str, Secret]) -> tuple[Secret, ...]:
         """What sudo is given, if anything: another password is another connector."""
         name = part.connection.sudo_password

@@ -103,7 +103,13 @@ def check_gateway(part: Part, facts: Facts) -> None:
 
 
 def _through_gateway(gateway: Part, host: str, context: Context) -> Facts | str:
-    """What the machine of a replica tells its gateway, or why it can't be asked."""
+    """What the machine of a replica tells its gateway, or why it can't be asked.
+
+    The gateway's part is what its machine says that it is, and nobody is led anywhere by what a machine says.
+    """
+    way = (gateway.elsewhere or {}).get(host)
+    if way is None or not context.connectors.knows(host, way):
+        return f"this run does not know the way to {host}"
     try:
         return _elsewhere(gateway, context, context.reach(gateway, host))
     except ConnectorError as error:

@@ -99,20 +99,22 @@ class _Queue:
     def serve(self, look: Look) -> None:
         """Return when `look` has an outcome; go for those who wait while nobody else is on the way."""
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: look.outcome is not None or not self._busy)
-                if look.outcome is not None:
-                    return
-                self._busy = True
+            leads = False
             try:
-                time.sleep(self._gather_s)
-                self._go()
-            finally:
                 with self._changed:
-                    self._busy = False
-                    self._changed.notify_all()
+                    self._changed.wait_for(lambda: look.outcome is not None or not self._busy)
+                    if look.outcome is not None:
+                        return
+                    leads = self._busy = True
+                time.sleep(self._gather_s)
+                self._go(look)
+            finally:
+                if leads:
+                    with self._changed:
+                        self._busy = False
+                        self._changed.notify_all()
 
-    def _go(self) -> None:
+    def _go(self, mine: Look) -> None:
         with self._changed:
             together, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
         began = time.monotonic()
@@ -123,7 +125,7 @@ class _Queue:
             outcomes = [_Failure(error=error, alone=len(together) == 1, late=late)] * len(together)
         except BaseException:
             with self._changed:
-                self._waiting = [*together, *self._waiting]
+                self._waiting = [*(look for look in together if look is not mine), *self._waiting]
             raise
         for look, outcome in zip(together, outcomes, strict=True):
             look.outcome = outcome

@@ -49,8 +49,9 @@ def _once_others_are_mended(part: ReplicaPart, context: Context, seen: Seen, aga
         if context.gates.starts(part, missing):
             until = now + MEND_WITHIN_S
         if now >= until:
+            context.notice(part.name, f"{listed(sorted(missing))} did not come in time and is waited for no longer")
             break
-        context.progress(part.name, f"waiting for {listed(sorted(missing))}, which a run that ended has held back")
+        context.progress(part.name, f"waiting for {listed(sorted(missing))}, which a run that ended may have held back")
         context.pause(LOOK_S)
         seen = again()
     context.gates.check_open(part, waited_for)
@@ -62,4 +63,4 @@ def _missing(part: ReplicaPart, context: Context, seen: Seen) -> frozenset[str]:
     facts, steps = seen
     if not (exchange(part, facts, steps).interrupts() and has_traffic(part, facts)):
         return frozenset()
-    return held_back(part, facts) - context.gates.exchanged(part)
+    return (held_back(part, facts) | facts.unknown_others.keys()) - context.gates.exchanged(part)

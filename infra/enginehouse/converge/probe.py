@@ -111,7 +111,7 @@ def answers(text: str, *asked: Questions) -> tuple[Values, ...]:
     for key, value in facts_in(text):
         if key:
             found[number][key] = value
-        else:
+        elif value:  # a file that a power cut has filled with NULs is neither
             number = value
     if number != _END:
         raise BadProbe("the probe's answer breaks off")
@@ -294,7 +294,7 @@ def _gateway_of(part: ReplicaPart) -> Iterator[str]:
     yield f"drained_in {places.stack_folder}"
     if engine_keys.asks(part):
         yield from engine_keys.probe(places.other(part.gateway.part))
-    yield from _servers(places.other(part.gateway.part))
+    yield from _servers(places.other(shlex.quote(part.gateway.part)))
 
 
 def _servers(gateway: Places) -> Iterator[str]:
@@ -335,6 +335,7 @@ def _endpoint(part: EndpointPart) -> Iterator[str]:
 
 def _of_other(places: Places, name: str) -> Iterator[str]:
     """Another part's manifest, and whether it is drained or hangs."""
+    name = shlex.quote(name)
     yield f"text_of manifest.{name} {places.other(name).manifest}"
     yield f"text_of drained.{name} {places.other(name).drained}"
     yield f"text_of hung.{name} {places.other(name).hung}"
@@ -345,8 +346,11 @@ def _host_folders(places: Places) -> tuple[str, ...]:
 
 
 def _places(part: Part) -> Places:
-    """Places whose state folder is the script's own variable. Names are checked by the schema and need no quoting."""
-    return Places.of(part, STATE)
+    """Places whose state folder is the script's own variable.
+
+    The schema lets no name in that needs quoting; but some parts are what a machine says that they are.
+    """
+    return Places(state=STATE, stack=shlex.quote(part.stack), host=shlex.quote(part.host), name=shlex.quote(part.name))
 
 
 _KINDS: Mapping[type[Part], Callable[[Any], Iterator[str]]] = {

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
+from enginehouse.converge.probe import Questions, answers, probe, questions_elsewhere
 from enginehouse.render.templates import render
+from tests.unit.report.plans import GATEWAY
 
 URL = "http://127.0.0.1:1/health"
 OLD_CURL = """#!/bin/sh
@@ -54,6 +57,36 @@ def test_only_the_asked_ports_have_listeners() -> None:
     found = "sockets='1234/5\n123/6'; owner_of() { owner=$$; }"
     lines = said(f"{found}\nlisteners 123 12 1234").removeprefix("\0listeners\t").splitlines()
     assert [line.split("\t")[0] for line in lines] == ["1234", "123"]
+
+
+def test_names_that_a_machine_tells_are_words(tmp_path: Path) -> None:
+    """A gateway's part is read off its machine, and its replicas' names go into a script for another one."""
+    (backend, *_), told = GATEWAY.backends, tmp_path / "told"
+    servers = tuple(replace(server, replica=f"x; touch {told}; #") for server in backend.servers)
+    gateway = replace(GATEWAY, backends=(replace(backend, servers=servers),), stack=f"s; touch {told}; #")
+    asked = questions_elsewhere(gateway)
+    done = subprocess.run(["sh"], input=probe(asked), capture_output=True, text=True, timeout=60)
+    assert answers(done.stdout, asked)
+    assert not told.exists()
+
+
+def test_a_file_of_nothing_but_nul_hides_no_other(tmp_path: Path) -> None:
+    """As a power cut may leave it. Its own question has no answer that says anything, the others have theirs."""
+    (tmp_path / "empty").write_bytes(bytes(4096))
+    (tmp_path / "full").write_text("here")
+    lines = (f"text_of first {tmp_path}/empty; text_of second {tmp_path}/full", f"text_of third {tmp_path}/full")
+    asked = Questions(lines=lines)
+    done = subprocess.run(["sh"], input=probe(asked), capture_output=True, text=True, timeout=60)
+    found = answers(done.stdout, asked)[0]
+    assert (found["first"], found["second"], found["third"]) == ("", "here", "here")
+
+
+def test_owners_are_found_whatever_lies_in_the_working_folder(tmp_path: Path) -> None:
+    """Sockets are written with brackets, which stand for names of files elsewhere."""
+    found = (
+        f"cd {tmp_path}; mkdir -p socket:7/proc/42/fd; ours='socket:[7]/proc/42/fd'; owner_of 7; echo $owner; echo *"
+    )
+    assert said(found) == "42\nsocket:7\n"
 
 
 def stat_of(path: Path) -> str:

@@ -6,11 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from enginehouse.connectors import Connectors
+from enginehouse.connectors.base import Connector
+from enginehouse.connectors.fake import FakeConnector
 from enginehouse.converge.facts import Facts
+from enginehouse.converge.look import with_orders
 from enginehouse.converge.siblings import drained, has_traffic, held_back, resting
+from enginehouse.errors import Unreachable
 from enginehouse.gateway.stats import ServerRow
-from enginehouse.planner.parts import Part
+from enginehouse.planner.parts import Connection, ConnectionKind, Part
 from tests.simulated.plans import ORDER, Settings, planned
+from tests.simulated.world import World
 from tests.unit.converge.test_kinds import machine, remembered
 
 PLAN = planned(Settings(replicas=3))
@@ -62,6 +68,30 @@ def test_the_host_of_who_rests_is_told() -> None:
     servers = tuple(replace(s, host="far") if s.replica == "chat-box-1" else s for s in backend.servers)
     gateway = replace(GATEWAY, backends=(replace(backend, servers=servers),))
     assert resting(FIRST, seen(of=gateway, chat_box_1_a=PAUSED)) == {"chat-box-1": "far"}
+
+
+def test_a_machine_leads_nobody_to_another_one() -> None:
+    """A gateway's part is what its machine says: it may name any host, with any way to it, and that is not gone. The
+    twin goes there, because a part of this run has led there already, by just that way."""
+    (backend,) = GATEWAY.backends
+    servers = tuple(replace(s, host="far") if s.replica == "chat-box-1" else s for s in backend.servers)
+    way = Connection(kind=ConnectionKind.LOCAL)
+    gateway = replace(GATEWAY, backends=(replace(backend, servers=servers),), elsewhere={"far": way})
+    facts, gone = seen(of=gateway, chat_box_1_a=PAUSED), list[str]()
+
+    def opened(host: str, connection: Connection) -> Connector:
+        gone.append(host)
+        raise Unreachable(f"{host} does not answer")
+
+    context = replace(World().run().context, connectors=Connectors({ConnectionKind.LOCAL: opened}))
+    assert with_orders(FIRST, facts, context).unknown_others == {"chat-box-1": "this run does not know the way to far"}
+    assert gone == []
+    far = FakeConnector("far")
+    far.on(lambda call: True, Unreachable("far does not answer"))
+    known = Connectors({ConnectionKind.LOCAL: lambda host, connection: far})
+    known.connect(replace(FIRST, host="far", connection=way))
+    told = with_orders(FIRST, facts, replace(context, connectors=known)).unknown_others
+    assert told == {"chat-box-1": "far does not answer"}
 
 
 def test_it_is_no_sibling_of_its_own() -> None:

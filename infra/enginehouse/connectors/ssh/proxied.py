@@ -54,7 +54,7 @@ class Proxied(socket.socket):
         with self._closing:
             if self._process.returncode is not None:
                 return
-            if self._hung_up() and self._has_ended():
+            if self.fileno() >= 0 and self._hung_up() and self._has_ended():
                 self._tell(signal.SIGKILL)  # what it started holds its stderr open
                 self.ended = self._ending(self._process.wait())
             super().close()
