@@ -76,12 +76,15 @@ runtimes() {
     within 10 docker version
 }
 
-manifests() { # IMAGE...: what Docker's client reads of those that are not there, in their registries
+# What Docker's client reads of images in their registries. Not of those that are there, in any version: it may have
+# most of their layers already.
+manifests() { # IMAGE...
     command -v docker >/dev/null 2>&1 || return 0
     key manifests
     within 20 sh -c '
         for image; do
-            docker image ls --all --digests --format "{{ "{{.Digest}}" }}" | grep -qx "${image##*@}" ||
+            name=${image%@*}
+            [ -n "$(docker image ls --quiet "${name%:"${name##*[:/]}"}")" ] ||
                 docker manifest inspect --verbose "$image" 2>/dev/null || :
         done
     ' sh "$@"

@@ -9,7 +9,8 @@ from enginehouse.inventory import Inventory, question, read
 from enginehouse.planner.parts import Part
 
 INVENTORY_S = 90.0
-"""Every question in it to a program that may hang has a limit of its own; together they stay below."""
+"""Every question in it to a program that may hang has a limit of its own, and those that hang together stay below: all
+to Docker, or all to a driver."""
 
 
 def take(part: Part, context: Context, files: Sequence[str] = (), images: Sequence[str] = ()) -> Inventory:

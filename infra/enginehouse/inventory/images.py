@@ -18,8 +18,11 @@ def missing_mib(values: Values, architecture: str) -> int:
     """Each layer once, packed as it travels; nothing for images that are there or whose registry did not tell."""
     answer = said(values, "manifests")
     entries = _entries(answer.text) if answer else ()
-    layers = {digest: size for entry in entries if _is_for(entry, architecture) for digest, size in _layers(entry)}
-    return sum(layers.values()) >> 20
+    try:
+        layers = {digest: size for entry in entries if _is_for(entry, architecture) for digest, size in _layers(entry)}
+        return sum(layers.values()) >> 20
+    except (AttributeError, KeyError, RecursionError, TypeError):  # a manifest of a kind that nobody knows
+        return 0
 
 
 def _entries(text: str) -> Iterator[Mapping[str, Any]]:
@@ -36,8 +39,9 @@ def _entries(text: str) -> Iterator[Mapping[str, Any]]:
 
 def _is_for(entry: Mapping[str, Any], architecture: str) -> bool:
     """Whether the machine would take this one. An image for one platform alone may not say for which."""
-    meant = entry.get("Descriptor", {}).get("platform", {}).get("architecture")
-    return meant in (None, _ARCHITECTURES.get(architecture, architecture))
+    platform = entry.get("Descriptor", {}).get("platform", {})
+    meant = platform.get("architecture")
+    return meant in (None, _ARCHITECTURES.get(architecture, architecture)) and platform.get("os") in (None, "linux")
 
 
 def _layers(entry: Mapping[str, Any]) -> Iterator[tuple[str, int]]:

@@ -21,6 +21,13 @@ def test_a_layer_of_two_images_is_fetched_once() -> None:
     assert inventory(manifests=f"{INDEX}{INDEX}exit 0\n").missing_images_mib == 95
 
 
+@pytest.mark.parametrize(
+    "odd", ['{"Descriptor": null}', '[{"OCIManifest": {"layers": [{"size": 1}]}}]', "7", "[" * 5000]
+)
+def test_what_is_no_manifest_counts_nothing(odd: str) -> None:
+    assert inventory(manifests=f"{odd}\nexit 0\n").missing_images_mib == 0
+
+
 def test_what_a_registry_does_not_tell_in_time_counts_nothing() -> None:
     """Nobody asked, nothing is missing, no answer, and one that was cut off behind another."""
     assert inventory().missing_images_mib == 0
