@@ -156,7 +156,7 @@ def test_a_key_that_got_out_would_be_found(running: TwoHosts, tmp_path: Path) ->
         leaked.unlink()
     pid = os.spawnlp(os.P_NOWAIT, "sh", "sh", "-c", "read -r line || :; kill -STOP $$", key)
     try:
-        assert f"/proc/{pid}/cmdline" in processes_with(key)
+        running.wait_until(lambda: f"/proc/{pid}/cmdline" in processes_with(key))
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

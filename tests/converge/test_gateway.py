@@ -135,7 +135,7 @@ def test_a_rotation_whose_reload_fails_is_undone(running: World, monkeypatch: py
 
 def test_keys_written_into_the_release_that_serves_are_not(running: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twin: the name of a release does not know the values."""
-    monkeypatch.setattr(configuration, "_name", lambda part, content: release_id(part))
+    monkeypatch.setattr(configuration, "_name", lambda part, facts, content: release_id(part))
     running.up()
     fail_a_rotation(running, monkeypatch)
     assert [running.ask(key=key)[0] for key in (KEY, ROTATED)] == [401, 200]

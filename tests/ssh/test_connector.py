@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -76,8 +77,12 @@ def test_what_runs_when_the_connection_breaks_is_ended_on_the_machine(
     assert_ends(open_another(), heard[0])
 
 
-def test_nothing_begins_beside_a_script_whose_connection_broke(connector: SshConnector, server: Server) -> None:
-    """Its keeper needs three seconds to end one that ignores SIGTERM; whoever comes next does it first."""
+@pytest.mark.parametrize("keeper_has_begun", [False, True])
+def test_nothing_begins_beside_a_script_whose_connection_broke(
+    connector: SshConnector, server: Server, keeper_has_begun: bool
+) -> None:
+    """Its keeper needs three seconds to end one that ignores SIGTERM; whoever comes next does it first, also when the
+    keeper has ended all the others."""
     heard: list[str] = []
 
     def hear(line: str) -> None:
@@ -86,6 +91,8 @@ def test_nothing_begins_beside_a_script_whose_connection_broke(connector: SshCon
 
     with pytest.raises(Unreachable, match="box: the connection broke off"):
         connector.run("trap '' TERM; sleep 1000 & echo $!; wait", deadline_s=SOON_S, on_line=hear)
+    while keeper_has_begun and _leads(int(heard[0])):
+        time.sleep(0.05)
     state = connector.run(f"cut -d ' ' -f 3 /proc/{heard[0]}/stat", deadline_s=SOON_S).stdout
     assert state in ("", "Z\n")
 
@@ -165,6 +172,15 @@ def test_many_who_meet_a_machine_that_is_down_are_told_together(client: Client) 
     with refusing_port() as port, ThreadPoolExecutor(16) as pool:
         connector = SshConnector("box", Ssh(address="127.0.0.1", port=port))
         assert len(set(pool.map(told, range(16)))) == 1
+
+
+def _leads(pid: int) -> bool:
+    """Whether the process lives and the first one of its group does, too."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{fields[2]}/cmdline").read_bytes() != b""
+    except FileNotFoundError:
+        return False
 
 
 def cut(server: Server) -> None:

@@ -109,8 +109,15 @@ kill -s KILL -- -{group} 2>/dev/null
 
 
 def ending_lost(group: int) -> str:
-    """The same for a group that a broken connection left behind, if the number is still that of a shell of ours."""
-    return f"if grep -qs watched= /proc/{group}/cmdline; then {ending(group)}\nfi"
+    """The same for a group that a broken connection left behind, if a shell of ours is still in it.
+
+    Its keeper may have ended all others by now but those that take no SIGTERM.
+    """
+    return f"""for shell in $(grep -ls watched= /proc/[0-9]*/cmdline); do
+[ "$(cut -d ' ' -f 5 "${{shell%cmdline}}stat" 2>/dev/null)" = {group} ] || continue
+{ending(group)}
+break
+done"""
 
 
 def unix_relay(path: str) -> str:
