@@ -125,9 +125,12 @@ install_toolkit() { # LOWEST_VERSION
 
 restart_docker() { # FILE with the identity of the one that has to be, SOCKET
     if [ -s "$1" ] && [ "$(cat "$1")" = "$(docker_identity)" ]; then
-        names=$(running_in "$2" | tr '\n' ' ')
+        names=$(running_in "$2") || {
+            echo "Docker does not tell which containers run, so it is not restarted" >&2
+            exit 1
+        }
         if [ -n "$names" ]; then
-            echo "Docker has to be restarted, and meanwhile containers have been started: $names" >&2
+            echo "Docker has to be restarted, and meanwhile containers have been started:" $names >&2
             exit 1
         fi
         echo "progress restarting Docker"

@@ -47,10 +47,10 @@ docker_restart() { # FILE with the identity of a dockerd that began without the 
     [ -z "$before" ] || [ "$before" != "$(docker_identity)" ] || yes docker_began_without
     [ -n "$before" ] || ! command -v nvidia-ctk >/dev/null || return 0
     key docker_running
-    running_in "$2"
+    running_in "$2" || yes docker_silent
 }
 
-running_in() { # SOCKET: names of the containers that a restart of Docker would end
+running_in() { # SOCKET: names of the containers that a restart of Docker would end; fails if Docker does not tell
     command -v docker >/dev/null || return 0
     kept=$(within 10 env DOCKER_HOST="$1" docker info --format '{{ '{{.LiveRestoreEnabled}}' }}')
     # An engine of ours ends with its `docker run`, which a restart ends in any case.

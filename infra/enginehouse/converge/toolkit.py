@@ -51,6 +51,12 @@ def _refusals(part: HostPart, facts: Facts, missing: bool) -> tuple[str, ...]:
         refusals.append(hindrance)
     elif missing and system(facts.texts).architecture != repositories.ARCHITECTURE:
         refusals.append(f"container_toolkit: {repositories.unknown(system(facts.texts))}")
+    if "docker_silent" in facts.texts:
+        refusals.append(
+            "Docker has to be restarted before it gives GPUs to containers, and does not tell which containers that "
+            "would end; `systemctl status docker` on the machine shows how it is, and one that is stopped is started "
+            "by `systemctl start docker`"
+        )
     if names := facts.texts.get("docker_running", "").split():
         listed = " ".join(names)
         refusals.append(

@@ -319,6 +319,16 @@ def test_containers_that_a_restart_would_end_are_named(tools: tuple[Tool, ...]) 
     assert "which would end a, b; `docker stop a b` before and `docker start a b` afterwards" in reason
 
 
+@pytest.mark.parametrize("tools", [(DOCKER,), (DOCKER, CTK)])
+def test_a_docker_that_does_not_tell_what_runs_is_not_restarted(tools: tuple[Tool, ...]) -> None:
+    """Nothing is installed either: only a Docker that has begun anew gives GPUs to containers."""
+    silent = with_tools(*tools, docker_running="", docker_silent="yes\n", docker_began_without="yes\n")
+    found = toolkit.verdict(CONTAINED, silent)
+    (reason,) = found.refusals
+    assert found.step is None
+    assert "does not tell which containers that would end; `systemctl status docker`" in reason
+
+
 def test_a_toolkit_that_docker_knows_is_left_alone() -> None:
     """Whatever runs; one that Docker does not know of yet takes the restart that is left."""
     assert toolkit.verdict(CONTAINED, with_tools(DOCKER, CTK, docker_running="a\n")) == drivers.Verdict()

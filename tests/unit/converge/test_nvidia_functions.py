@@ -1,0 +1,77 @@
+"""Shell functions of an installation of NVIDIA's software, with stand-ins for the machine's programs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from enginehouse.converge import scripts
+from enginehouse.render.templates import render
+
+SAME_DOCKER = 'docker_identity() { echo "boot 7 1"; }\n'
+"""The dockerd that runs is the one that began without the toolkit."""
+RESTARTS = 'systemctl() { echo "systemctl $*"; }\n'
+FAILS = "echo theirs\nexit 1"
+GIVEN_UP = "exit 124"
+"""As `timeout` ends when it has ended Docker's program."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "before").write_text("boot 7 1\n")
+    return tmp_path
+
+
+def put_docker(folder: Path, ps: str) -> None:
+    """One that keeps no containers; `ps` is what it does when it is asked for them."""
+    put_program(folder, "docker", f"case $1 in\n    info) echo false ;;\n    ps)\n{ps}\n;;\nesac\n")
+
+
+def put_program(folder: Path, name: str, script: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{script}")
+    (folder / name).chmod(0o755)
+
+
+def run(folder: Path, command: str, *, changes: bool = True) -> subprocess.CompletedProcess[str]:
+    """With all functions that change something, or only with those of a look."""
+    names = ("probe", "gpus", "nvidia_facts", "packages", "nvidia") if changes else ("probe", "gpus", "nvidia_facts")
+    libraries = [render(f"host/{name}.sh") for name in names]
+    script = scripts.change(*libraries, command) if changes else "\n".join((*libraries, command))
+    environ = {"PATH": f"{folder}:{os.environ['PATH']}", "HOME": "/nowhere", "before": f"{folder}/before"}
+    return subprocess.run(["sh"], input=script, env=environ, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("ps", [FAILS, GIVEN_UP])
+def test_a_docker_that_does_not_tell_what_runs_is_not_restarted(folder: Path, ps: str) -> None:
+    """Whether it says something before it fails or not. The file stays, which says that a restart is due."""
+    put_docker(folder, ps)
+    done = run(folder, f"{SAME_DOCKER}{RESTARTS}restart_docker $before unix:///there")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Docker does not tell which containers run, so it is not restarted\n"
+    assert (folder / "before").exists()
+
+
+def test_a_docker_with_no_container_is_restarted(folder: Path) -> None:
+    """Twin: nothing runs, and it says so. With a container it is not, and the container is named."""
+    put_docker(folder, "printf 'a\\nb\\n'")
+    done = run(folder, f"{SAME_DOCKER}{RESTARTS}restart_docker $before unix:///there")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("meanwhile containers have been started: a b\n")
+    put_docker(folder, ":")
+    done = run(folder, f"{SAME_DOCKER}{RESTARTS}restart_docker $before unix:///there")
+    assert (done.returncode, done.stdout) == (0, "progress restarting Docker\nsystemctl restart docker\n")
+    assert not (folder / "before").exists()
+
+
+@pytest.mark.parametrize(("ps", "silent"), [(FAILS, True), (GIVEN_UP, True), ("echo theirs", False), (":", False)])
+def test_a_look_tells_whether_docker_told_what_runs(folder: Path, ps: str, silent: bool) -> None:
+    """Nothing said is not the same as nothing there."""
+    put_docker(folder, ps)
+    done = run(folder, f"{SAME_DOCKER}docker_restart $before unix:///there", changes=False)
+    facts = done.stdout.split("\0")
+    assert "docker_began_without\tyes\n" in facts
+    assert ("docker_silent\tyes\n" in facts) == silent
+    assert ("docker_running\ttheirs\n" in facts) == ("theirs" in ps)
