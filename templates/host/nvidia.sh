@@ -7,7 +7,15 @@ begin_nvidia() { # MARK
     exec 6>"${mark%/*}/packages.lock"
     flock 6
     [ ! -e "$mark" ] || patiently dpkg --configure -a
-    trap 'rm -f "$mark.list"' EXIT
+    unheld=
+    trap leave_nvidia EXIT
+}
+
+leave_nvidia() { # hold again what was held, after a failure, except what is half installed: the next run installs it
+    rm -f "$mark.list"
+    [ -n "$unheld" ] || return 0
+    unheld=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' $unheld | sed -n 's/^ii *//p')
+    [ -z "$unheld" ] || apt-mark hold $unheld >/dev/null
 }
 
 end_nvidia() {
@@ -50,6 +58,11 @@ repository() { # NAME URL KEY_URL FINGERPRINT KNOWN: make it known to apt, whose
     patiently apt-get update -q
 }
 
+unhold_driver() { # PACKAGE...: until `hold_driver`, or the end
+    unheld=$*
+    apt-mark unhold "$@" >/dev/null
+}
+
 install_driver() { # BRANCH PACKAGE...
     branch=$1 kernel=linux-headers-$(uname -r)
     shift
@@ -71,13 +84,24 @@ install_driver() { # BRANCH PACKAGE...
         echo "the package sources have no $package of branch $branch${found:+, but $found}" >&2
         exit 1
     done
+    headers="$kernel $(headers_of_next_kernels)"
+    removed=$(removed_by $headers "$@")
+    if [ -n "$removed" ]; then
+        echo "apt would remove" $removed "for $*, which is not done unasked: \`sudo apt-get remove" $removed"\` there," \
+            "unless something needs that, and run this again" >&2
+        exit 1
+    fi
     : >"$mark"
     patiently apt-get install -q -y --no-install-recommends --no-remove -o Dpkg::Options::=--force-confold \
-        "$kernel" $(headers_of_next_kernels) "$@"
+        $headers "$@"
     version=$(dpkg-query -W -f '${Version}' "$1")
     version=${version#*:}
     hold_driver "${version%-*}"
     load_driver "${version%-*}"
+}
+
+removed_by() { # PACKAGE...: what their installation would remove
+    apt-get install -q -s --no-install-recommends "$@" 2>/dev/null </dev/null | sed -n 's/^Remv \([^ ]*\).*/\1/p'
 }
 
 headers_of_next_kernels() { # those that come along with the kernels of upgrades, for which the module is built then
@@ -96,6 +120,7 @@ hold_driver() { # VERSION: what moves under a module that is loaded breaks all t
         { sub(/^[0-9]+:/, "", $2) }
         $1 ~ /^[ih]i/ && index($2, version "-") == 1 && $3 ~ /nvidia|cuda-drivers|libcuda|libnvcuvid|libnvoptix/ { print $3 }
     ') >/dev/null
+    unheld=
 }
 
 load_driver() { # VERSION: unless it is, or only a reboot can

@@ -26,6 +26,7 @@ from tests.standins.nvidia_repository import CUDA, Repositories, plug_in_gpu
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(600)]
 
 OLD, FIRST, NEXT, OTHER = "575.57.08", "580.82.07", "580.95.05", "590.44.01"
+LATER, LAST = "595.10.01", "600.20.02"
 DAEMON = '{"storage-driver": "vfs"}'
 """What somebody has told the machine's Docker: a container has no other storage for containers of its own."""
 IMAGE = """
@@ -43,9 +44,11 @@ class GpuWorld(HostWorld):
     mirror: str
     fingerprint: str
     branch: str = "580"
+    modules: str = "auto"
 
     def machine(self) -> Mapping[str, Any]:
-        return {**super().machine(), "gpus": {"model": "l40s", "count": 1}, "driver": {"branch": self.branch}}
+        driver = {"branch": self.branch, "modules": self.modules}
+        return {**super().machine(), "gpus": {"model": "l40s", "count": 1}, "driver": driver}
 
     def yaml(self) -> str:
         site = {
@@ -193,6 +196,33 @@ def test_another_branch_waits_for_programs_that_compute_and_is_foretold(world: G
     assert f"exchanging NVIDIA's driver {FIRST} for 590" in str(foresee(world.host(), world.context()))
     world.converge(world.host())
     assert OTHER in bare.run(f"cat {VERSION_FILE}")
+
+
+def test_modules_of_the_other_kind_are_not_removed_unasked(world: GpuWorld, repositories: Repositories) -> None:
+    """Their packages exclude each other. What would go is named, and the driver is as it was, held. Once a person has
+    removed it, the exchange goes on; and from then on `modules: auto` keeps the kind that is there."""
+    for version in (LATER, LAST):
+        repositories.add_driver(version)
+    repositories.sign()
+    bare = world.bare
+    world.branch, world.modules = "595", "proprietary"
+    with pytest.raises(ConvergeFailed) as failure:
+        world.converge(world.host())
+    assert "`sudo apt-get remove nvidia-kernel-open-dkms` there" in " ".join(failure.value.reasons)
+    assert OTHER in bare.run(f"cat {VERSION_FILE}")
+    assert not bare.holds(f"ls {MARK}")
+    held = bare.run("apt-mark showhold").split()
+    assert held == ["libcuda1", "nvidia-driver-cuda", "nvidia-kernel-open-dkms"]
+
+    bare.run("apt-get remove -q -y --allow-change-held-packages nvidia-kernel-open-dkms")
+    world.converge(world.host())
+    assert LATER in bare.run(f"cat {VERSION_FILE}")
+
+    world.branch, world.modules = "600", "auto"
+    assert "600 with the proprietary modules" in str(foresee(world.host(), world.context()))
+    world.converge(world.host())
+    assert LAST in bare.run(f"cat {VERSION_FILE}")
+    assert bare.run("apt-mark showhold").split() == ["libcuda1", "nvidia-driver-cuda", "nvidia-kernel-dkms"]
 
 
 def test_a_stack_on_a_mirror_says_what_it_asked_for_there(world: GpuWorld, repositories: Repositories) -> None:

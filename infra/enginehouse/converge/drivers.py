@@ -34,6 +34,8 @@ _CORE = re.compile(
     r"libcuda1|libnvidia-compute(-\d+.*)?|nvidia-driver-cuda|nvidia-kernel-(open-)?dkms|nvidia-dkms-\d+.*"
 )
 """Packages that are never of another version than the driver, as `nvidia-settings` of a distribution may be."""
+_PROPRIETARY = "nvidia-kernel-dkms"
+"""The package of the proprietary modules, Debian's own as well as NVIDIA's."""
 _REBOOT = "reboot the machine (`sudo systemctl reboot` there) and run this again: it goes on from there"
 
 
@@ -135,10 +137,10 @@ def _brought(part: HostPart, facts: Facts, wanting: str, title: str, there: tupl
     names = _wanted(part.driver, facts, devices)
     commands = (
         repositories.of_driver(part.driver.source, distribution).command(),
-        *((f"apt-mark unhold {shlex.join(held)} >/dev/null",) if held else ()),
+        *((shlex.join(("unhold_driver", *held)),) if held else ()),
         shlex.join(("install_driver", part.driver.branch, *names)),
     )
-    kind = _modules(part.driver, devices).value
+    kind = _modules(part.driver, facts, devices).value
     step = _step(part, facts, f"{title} {part.driver.branch} with the {kind} modules", commands)
     return Verdict(wanting=wanting, step=step)
 
@@ -175,16 +177,24 @@ def _unfit(driver: Driver, devices: tuple[Display, ...]) -> Iterator[str]:
 
 def _wanted(driver: Driver, facts: Facts, devices: tuple[Display, ...]) -> tuple[str, ...]:
     """The packages that bring it: on Debian what computes alone, on Ubuntu the one that all branches have."""
-    is_open = _modules(driver, devices) is Modules.OPEN
+    is_open = _modules(driver, facts, devices) is Modules.OPEN
     if system(facts.texts).distribution == "ubuntu":
         return ("nvidia-open" if is_open else "cuda-drivers",)
-    return "nvidia-driver-cuda", "nvidia-kernel-open-dkms" if is_open else "nvidia-kernel-dkms"
+    return "nvidia-driver-cuda", "nvidia-kernel-open-dkms" if is_open else _PROPRIETARY
 
 
-def _modules(driver: Driver, devices: tuple[Display, ...]) -> Modules:
+def _modules(driver: Driver, facts: Facts, devices: tuple[Display, ...]) -> Modules:
+    """Proprietary ones that are there stay that where GPUs allow it: the others' package would remove theirs."""
     if driver.modules is not Modules.AUTO:
         return driver.modules
-    return Modules.PROPRIETARY if any(_number(device) < TURING for device in devices) else Modules.OPEN
+    old, new = any(_number(d) < TURING for d in devices), any(_number(d) >= BLACKWELL for d in devices)
+    return Modules.PROPRIETARY if old or (_has_proprietary(facts) and not new) else Modules.OPEN
+
+
+def _has_proprietary(facts: Facts) -> bool:
+    """Whether their package is there, also half configured."""
+    lines = map(_PACKAGE.match, facts.texts.get("nvidia_packages", "").splitlines())
+    return any(found["name"] == _PROPRIETARY and found["state"][1] not in "nc" for found in lines if found)
 
 
 def _step(part: HostPart, facts: Facts, title: str, commands: tuple[str, ...]) -> Sh:

@@ -31,7 +31,7 @@ class Driver:
     branch: str = key("The branch, the first number of its versions.", example="580", pattern=BRANCH_PATTERN)
     modules: Modules = key(
         "Which kernel modules. `auto`: the open ones, which all GPUs from Turing on can have and Blackwell needs, or "
-        "the proprietary ones where there is an older GPU.",
+        "the proprietary ones where there is an older GPU, or their package is there.",
         example="open",
         default=Modules.AUTO,
     )

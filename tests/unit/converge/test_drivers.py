@@ -187,7 +187,35 @@ CASES = {
     "an older branch": Case(
         texts={"nvidia_module": module("570.133.20"), "nvidia_packages": packages("570.133.20")},
         step="exchanging NVIDIA's driver 570.133.20 for 580 with the open modules",
-        commands=("apt-mark unhold libcuda1 nvidia-driver-cuda nvidia-kernel-open-dkms >/dev/null",),
+        commands=("unhold_driver libcuda1 nvidia-driver-cuda nvidia-kernel-open-dkms\n",),
+    ),
+    "an older branch with proprietary modules, which stay that": Case(
+        texts={
+            "nvidia_module": module("535.216.03"),
+            "nvidia_packages": packages("535.216.03", state="ii", kernel="nvidia-kernel-dkms"),
+        },
+        step="exchanging NVIDIA's driver 535.216.03 for 580 with the proprietary modules",
+        commands=("install_driver 580 nvidia-driver-cuda nvidia-kernel-dkms\n",),
+    ),
+    "cut off while it exchanged those": Case(
+        texts={"nvidia_packages": packages("580.82.07", state="iU", kernel="nvidia-kernel-dkms")},
+        step="installing NVIDIA's driver 580 with the proprietary modules",
+    ),
+    "proprietary modules whose configuration alone is left": Case(
+        texts={"nvidia_packages": packages("535.216.03", state="rc", kernel="nvidia-kernel-dkms")},
+        step="installing NVIDIA's driver 580 with the open modules",
+    ),
+    "proprietary modules of the branch, which are not loaded": Case(
+        texts={"nvidia_packages": packages("580.82.07", kernel="nvidia-kernel-dkms")},
+        step="loading NVIDIA's driver 580.82.07",
+    ),
+    "an older branch with proprietary modules and a GPU that has only open ones": Case(
+        texts={
+            "nvidia_module": module("570.133.20"),
+            "nvidia_packages": packages("570.133.20", kernel="nvidia-kernel-dkms"),
+            "pci": device() + device(B200),
+        },
+        step="exchanging NVIDIA's driver 570.133.20 for 580 with the open modules",
     ),
     "an older branch that somebody computes with": Case(
         texts={

@@ -40,7 +40,12 @@ def run(folder: Path, command: str, *, changes: bool = True) -> subprocess.Compl
     names = ("probe", "gpus", "nvidia_facts", "packages", "nvidia") if changes else ("probe", "gpus", "nvidia_facts")
     libraries = [render(f"host/{name}.sh") for name in names]
     script = scripts.change(*libraries, command) if changes else "\n".join((*libraries, command))
-    environ = {"PATH": f"{folder}:{os.environ['PATH']}", "HOME": "/nowhere", "before": f"{folder}/before"}
+    environ = {
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "HOME": "/nowhere",
+        "before": f"{folder}/before",
+        "mark": f"{folder}/mark",
+    }
     return subprocess.run(["sh"], input=script, env=environ, capture_output=True, text=True, timeout=60)
 
 
@@ -75,3 +80,73 @@ def test_a_look_tells_whether_docker_told_what_runs(folder: Path, ps: str, silen
     assert "docker_began_without\tyes\n" in facts
     assert ("docker_silent\tyes\n" in facts) == silent
     assert ("docker_running\ttheirs\n" in facts) == ("theirs" in ps)
+
+
+APT_MARK = 'echo "$*" >>"${0%/*}/marks"'
+DPKG_QUERY = """
+case $* in
+    *Status-Abbrev*) printf 'ii  libcuda1\\niU  nvidia-driver-cuda\\nii  nvidia-kernel-dkms\\n' ;;
+    *Version*) echo 580.82.07-1 ;;
+esac
+"""
+BEGIN = "begin_nvidia $mark\nunhold_driver libcuda1 nvidia-driver-cuda nvidia-kernel-dkms\n"
+
+
+@pytest.fixture
+def apt(folder: Path) -> Path:
+    """A machine whose package manager does what it is told, unless a test says otherwise."""
+    put_program(folder, "apt-mark", APT_MARK)
+    put_program(folder, "dpkg-query", DPKG_QUERY)
+    return folder
+
+
+def marks(folder: Path) -> list[str]:
+    return (folder / "marks").read_text().splitlines()
+
+
+def test_what_was_held_is_held_again_when_an_exchange_fails(apt: Path) -> None:
+    """Except what is half installed: the next run installs it anew, which a hold would forbid."""
+    done = run(apt, f"{BEGIN}exit 1")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert marks(apt) == ["unhold libcuda1 nvidia-driver-cuda nvidia-kernel-dkms", "hold libcuda1 nvidia-kernel-dkms"]
+
+
+def test_what_the_exchange_has_held_is_not_held_once_more(apt: Path) -> None:
+    """Twin: it ends well. Held is what the new driver consists of, which may be other packages."""
+    put_program(apt, "dpkg-query", "printf 'ii \\t580.82.07-1\\tlibcuda1\\n'")
+    done = run(apt, f"{BEGIN}hold_driver 580.82.07\nend_nvidia")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert marks(apt) == ["unhold libcuda1 nvidia-driver-cuda nvidia-kernel-dkms", "hold libcuda1"]
+
+
+def put_apt(folder: Path, simulated: str) -> None:
+    """One whose `install -s` prints that; what it really installs is written down."""
+    put_program(folder, "apt-cache", "echo '  Candidate: 580.82.07-1'")
+    real = 'echo "$*" >>"${0%/*}/installed"'
+    put_program(folder, "apt-get", f"case \" $* \" in *' -s '*) printf '%s' '{simulated}' ;; *) {real} ;; esac")
+
+
+# Nothing of it is where apt of this machine would read it.
+ELSEWHERE = "mv() { :; }\nload_driver() { :; }\n"
+INSTALL = f"{ELSEWHERE}{BEGIN}install_driver 580 nvidia-driver-cuda nvidia-kernel-open-dkms"
+
+
+def test_an_exchange_that_would_remove_a_package_changes_none(apt: Path) -> None:
+    """It is named with what to do, and the hold is as it was."""
+    put_apt(apt, "Remv nvidia-kernel-dkms [535.216.03-1]\nInst nvidia-kernel-open-dkms (580.82.07-1 NVIDIA)\n")
+    done = run(apt, INSTALL)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "apt would remove nvidia-kernel-dkms for nvidia-driver-cuda nvidia-kernel-open-dkms, which is not done "
+        "unasked: `sudo apt-get remove nvidia-kernel-dkms` there, unless something needs that, and run this again\n"
+    )
+    assert not (apt / "installed").exists() and not (apt / "mark").exists()
+    assert marks(apt)[-1] == "hold libcuda1 nvidia-kernel-dkms"
+
+
+def test_an_exchange_that_removes_nothing_goes_on(apt: Path) -> None:
+    """Twin: the same without the line that removes something."""
+    put_apt(apt, "Inst nvidia-kernel-open-dkms (580.82.07-1 NVIDIA)\n")
+    done = run(apt, INSTALL)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (apt / "installed").read_text().endswith("nvidia-driver-cuda nvidia-kernel-open-dkms\n")
