@@ -34,6 +34,15 @@ tar -cf - -C / bin lib lib64 usr/bin/sleep usr/lib64 usr/lib/x86_64-linux-gnu/li
     usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 | docker import - theirs >/dev/null
 """
 """An image that can wait."""
+ENGINE = "enginehouse-other-chat-1-a"
+SUPERVISOR = f"""[Service]
+ExecStart=/usr/bin/docker run --rm --network=none --label=enginehouse.program=chat --name={ENGINE} theirs sleep 10000
+ExecStop=/usr/bin/docker kill {ENGINE}
+Restart=always
+RestartSec=0
+"""
+"""Stands for another stack's supervisor with an engine in a container: what is stopped alone is started again."""
+ENGINE_RUNS = f"[ \"$(docker inspect --format '{{{{.State.Running}}}}' {ENGINE} 2>/dev/null)\" = true ]"
 VERSION_FILE = "/proc/driver/nvidia/version"
 
 
@@ -254,26 +263,34 @@ def test_with_nouveau_a_reboot_is_asked_for_and_the_next_run_goes_on(
 
 
 def test_docker_is_not_restarted_under_containers_of_others(machine: Machine, repositories: Repositories) -> None:
-    """They are named and nothing is changed. Once Docker keeps what runs, it is restarted and they run on; the twin
-    restarts it without that."""
+    """They are named and nothing is changed. Once Docker keeps what runs, and supervisors are stopped as it was said,
+    it is restarted and the others run on; the twin restarts it without that."""
     plug_in_gpu(machine)
     with gpu_world(machine, repositories) as world:
         machine.run(IMAGE)
         assert machine.holds("docker run --rm --network=none --gpus=all theirs sleep 0 2>&1 | grep 'device driver'")
         machine.run("docker run --detach --network=none --name=theirs theirs sleep 10000")
         process = machine.run("docker inspect --format '{{.State.Pid}}' theirs")
+        machine.put("/etc/systemd/system/enginehouse-other-01234567.service", SUPERVISOR.encode(), 0o644)
+        machine.run(f"systemctl start enginehouse-other-01234567; until {ENGINE_RUNS}; do sleep 0.1; done")
         with pytest.raises(ConvergeFailed) as failure:
             world.converge(world.host())
         (reason,) = failure.value.reasons
-        assert reason.startswith(
-            "Docker has to be restarted before it gives GPUs to containers, which would end theirs;"
-        )
+        assert reason.startswith("Docker has to be restarted before it gives GPUs to containers, which would end ")
+        assert "; `docker stop theirs` before and `docker start theirs` afterwards" in reason
         assert not machine.holds("command -v nvidia-ctk || command -v nvidia-smi")
 
         kept = json.dumps({**json.loads(DAEMON), "live-restore": True})
         machine.put("/etc/docker/daemon.json", kept.encode(), 0o644)
         machine.run("systemctl reload docker")
+        with pytest.raises(ConvergeFailed) as failure:
+            world.converge(world.host())
+        (reason,) = failure.value.reasons
+        assert f"which would end {ENGINE}; those of stacks" in reason
+        stop, start = (word for word in reason.split("`") if word.startswith("cd "))
+        machine.run(stop)
         world.converge(world.host())
+        machine.run(f"{start}; until {ENGINE_RUNS}; do sleep 0.1; done")
         assert machine.run("docker inspect --format '{{.State.Pid}}' theirs") == process
         assert machine.holds(f"[ -d /proc/{process.strip()} ]")
         assert machine.run("cat /etc/docker/daemon.json") == kept

@@ -7,6 +7,7 @@ none, or none that Docker itself keeps.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 
 import enginehouse.converge.packages as packages
 import enginehouse.converge.repositories as repositories
@@ -18,6 +19,11 @@ from enginehouse.converge.places import Places
 from enginehouse.converge.steps import Sh
 from enginehouse.inventory.system import system
 from enginehouse.planner.parts import TOOLKIT, HostPart
+
+_OURS = "enginehouse-"
+"""How names of containers begin that a stack's supervisor keeps running."""
+_SUPERVISORS = "cd /etc/systemd/system && systemctl {} enginehouse-*.service"
+"""The shell says which those are: of units that do not run systemd knows none by a pattern (systemctl(1))."""
 
 
 def verdict(part: HostPart, facts: Facts) -> Verdict:
@@ -58,10 +64,20 @@ def _refusals(part: HostPart, facts: Facts, missing: bool) -> tuple[str, ...]:
             "by `systemctl start docker`"
         )
     if names := facts.texts.get("docker_running", "").split():
-        listed = " ".join(names)
-        refusals.append(
-            f"Docker has to be restarted before it gives GPUs to containers, which would end {', '.join(names)}; "
-            f"`docker stop {listed}` before and `docker start {listed}` afterwards, or let Docker keep what runs: "
+        what = f"Docker has to be restarted before it gives GPUs to containers, which would end {', '.join(names)}"
+        refusals.append("; ".join((what, *_ways(names))))
+    return tuple(refusals)
+
+
+def _ways(names: list[str]) -> Iterator[str]:
+    """What ends containers for the time of a restart, or keeps them."""
+    if others := " ".join(name for name in names if not name.startswith(_OURS)):
+        yield (
+            f"`docker stop {others}` before and `docker start {others}` afterwards, or let Docker keep what runs: "
             '`"live-restore": true` in /etc/docker/daemon.json and `systemctl reload docker`'
         )
-    return tuple(refusals)
+    if any(name.startswith(_OURS) for name in names):
+        yield (
+            f"those of stacks would be started again: `{_SUPERVISORS.format('stop')}` there before, and "
+            f"`{_SUPERVISORS.format('start')}` afterwards"
+        )

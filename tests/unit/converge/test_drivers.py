@@ -347,6 +347,20 @@ def test_containers_that_a_restart_would_end_are_named(tools: tuple[Tool, ...]) 
     assert "which would end a, b; `docker stop a b` before and `docker start a b` afterwards" in reason
 
 
+def test_containers_of_stacks_end_with_their_supervisors() -> None:
+    """One that is stopped alone is started again at once. Docker would not keep them, so that is not offered."""
+    (reason,) = toolkit.verdict(CONTAINED, with_tools(DOCKER, docker_running="enginehouse-box-chat-1-a\n")).refusals
+    assert reason.endswith(
+        "would end enginehouse-box-chat-1-a; those of stacks would be started again: `cd /etc/systemd/system && "
+        "systemctl stop enginehouse-*.service` there before, and `cd /etc/systemd/system && systemctl start "
+        "enginehouse-*.service` afterwards"
+    )
+    both = with_tools(DOCKER, docker_running="a\nenginehouse-box-chat-1-a\n")
+    (reason,) = toolkit.verdict(CONTAINED, both).refusals
+    assert "`docker stop a` before and `docker start a` afterwards, or" in reason
+    assert "; those of stacks would be started again: " in reason
+
+
 @pytest.mark.parametrize("tools", [(DOCKER,), (DOCKER, CTK)])
 def test_a_docker_that_does_not_tell_what_runs_is_not_restarted(tools: tuple[Tool, ...]) -> None:
     """Nothing is installed either: only a Docker that has begun anew gives GPUs to containers."""
