@@ -25,7 +25,7 @@ end_nvidia() {
 repository() { # NAME URL KEY_URL FINGERPRINT KNOWN: make it known to apt, whose only key for it is that one
     list=/etc/apt/sources.list.d/$1.list keys=/etc/apt/keyrings/$1.asc
     # One that is there already is the machine's own; the same one twice, with another key, breaks all of apt.
-    if grep -rsF "$5" /etc/apt/sources.list /etc/apt/sources.list.d | grep -v '#' | grep -qv "^$list:"; then
+    if known_from_others "$5" "$list" /etc/apt/sources.list /etc/apt/sources.list.d; then
         patiently apt-get update -q
         return
     fi
@@ -61,6 +61,12 @@ repository() { # NAME URL KEY_URL FINGERPRINT KNOWN: make it known to apt, whose
 unhold_driver() { # PACKAGE...: until `hold_driver`, or the end
     unheld=$*
     apt-mark unhold "$@" >/dev/null
+}
+
+known_from_others() { # ADDRESS FILE PLACE...: whether any but that file has it; what an upgrade of the system left is none
+    address=$1 except=$2
+    shift 2
+    grep -HrsF --include='*.list' --include='*.sources' -e "$address" "$@" | grep -v '#' | grep -qv "^$except:"
 }
 
 install_driver() { # BRANCH PACKAGE...

@@ -150,3 +150,25 @@ def test_an_exchange_that_removes_nothing_goes_on(apt: Path) -> None:
     done = run(apt, INSTALL)
     assert (done.returncode, done.stderr) == (0, "")
     assert (apt / "installed").read_text().endswith("nvidia-driver-cuda nvidia-kernel-open-dkms\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "known"),
+    [
+        ("cuda.list", "deb http://m.example/cuda /", True),
+        ("cuda.sources", "Types: deb\nURIs: http://m.example/cuda\nSuites: /", True),
+        ("cuda.list.distUpgrade", "deb http://m.example/cuda /", False),
+        ("cuda.list.save", "deb http://m.example/cuda /", False),
+        ("cuda.list", "# deb http://m.example/cuda /", False),
+        ("ours.list", "deb http://m.example/cuda /", False),
+        ("sources.list", "deb http://m.example/cuda /", True),
+    ],
+)
+def test_only_what_apt_reads_makes_a_repository_known(folder: Path, name: str, text: str, known: bool) -> None:
+    """An upgrade of the distribution renames what it switches off, and apt reads no other names than these two."""
+    places = folder / "sources.list", folder / "sources.list.d"
+    places[1].mkdir()
+    ((folder if name == "sources.list" else places[1]) / name).write_text(f"{text}\n")
+    ours = places[1] / "ours.list"
+    done = run(folder, f"known_from_others http://m.example/cuda {ours} {places[0]} {places[1]} || echo unknown")
+    assert (done.stdout, done.stderr) == ("" if known else "unknown\n", "")
