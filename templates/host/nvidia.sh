@@ -63,7 +63,7 @@ unhold_driver() { # PACKAGE...: until `hold_driver`, or the end
     apt-mark unhold "$@" >/dev/null
 }
 
-known_from_others() { # ADDRESS FILE PLACE...: whether any but that file has it; what an upgrade of the system left is none
+known_from_others() { # ADDRESS FILE PLACE...: whether any but that file has it, of those that apt reads
     address=$1 except=$2
     shift 2
     grep -HrsF --include='*.list' --include='*.sources' -e "$address" "$@" | grep -v '#' | grep -qv "^$except:"
@@ -101,9 +101,9 @@ install_driver() { # BRANCH PACKAGE...
     patiently apt-get install -q -y --no-install-recommends --no-remove -o Dpkg::Options::=--force-confold \
         $headers "$@"
     version=$(dpkg-query -W -f '${Version}' "$1")
-    version=${version#*:}
-    hold_driver "${version%-*}"
-    load_driver "${version%-*}"
+    version=${version#*:} version=${version%%[-~+]*}
+    hold_driver "$version"
+    load_driver "$version"
 }
 
 removed_by() { # PACKAGE...: what their installation would remove
@@ -124,7 +124,8 @@ candidate() { # PACKAGE
 hold_driver() { # VERSION: what moves under a module that is loaded breaks all that computes
     apt-mark hold $(dpkg-query -W -f '${db:Status-Abbrev}\t${Version}\t${Package}\n' | awk -F '\t' -v version="$1" '
         { sub(/^[0-9]+:/, "", $2) }
-        $1 ~ /^[ih]i/ && index($2, version "-") == 1 && $3 ~ /nvidia|cuda-drivers|libcuda|libnvcuvid|libnvoptix/ { print $3 }
+        $1 ~ /^[ih]i/ && $3 ~ /nvidia|cuda-drivers|libcuda|libnvcuvid|libnvoptix/ &&
+            substr($2, 1, length(version)) == version && substr($2, length(version) + 1, 1) ~ /[-~+]/ { print $3 }
     ') >/dev/null
     unheld=
 }

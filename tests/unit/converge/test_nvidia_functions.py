@@ -172,3 +172,19 @@ def test_only_what_apt_reads_makes_a_repository_known(folder: Path, name: str, t
     ours = places[1] / "ours.list"
     done = run(folder, f"known_from_others http://m.example/cuda {ours} {places[0]} {places[1]} || echo unknown")
     assert (done.stdout, done.stderr) == ("" if known else "unknown\n", "")
+
+
+@pytest.mark.parametrize("rest", ["-1", "~rc1-1", "+b1-1", "-0ubuntu0.22.04.1"])
+def test_all_packages_of_the_version_are_held(apt: Path, rest: str) -> None:
+    """Whatever comes after it; a version that only begins alike is another one, and other packages are nobody's."""
+    there = {
+        "libcuda1": f"580.82.07{rest}",
+        "nvidia-driver-cuda": f"1:580.82.07{rest}",
+        "nvidia-settings": f"580.82.071{rest}",
+        "bash": f"580.82.07{rest}",
+    }
+    lines = "".join(f"ii \\t{version}\\t{name}\\n" for name, version in there.items())
+    put_program(apt, "dpkg-query", f"printf '{lines}'")
+    done = run(apt, "hold_driver 580.82.07")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert marks(apt) == ["hold libcuda1 nvidia-driver-cuda"]
