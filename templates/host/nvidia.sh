@@ -93,8 +93,8 @@ install_driver() { # BRANCH PACKAGE...
     headers="$kernel $(headers_of_next_kernels)"
     removed=$(removed_by $headers "$@")
     if [ -n "$removed" ]; then
-        echo "apt would remove" $removed "for $*, which is not done unasked: \`sudo apt-get remove" $removed"\` there," \
-            "unless something needs that, and run this again" >&2
+        echo "apt would remove" $removed "for $*, which is not done unasked:" \
+            "\`sudo apt-get remove" $removed"\` there, unless something needs that, and run this again" >&2
         exit 1
     fi
     : >"$mark"

@@ -36,6 +36,8 @@ _CORE = re.compile(
 """Packages that are never of another version than the driver, as `nvidia-settings` of a distribution may be."""
 _PROPRIETARY = "nvidia-kernel-dkms"
 """The package of the proprietary modules, Debian's own as well as NVIDIA's."""
+_KEYS, _UBUNTUS_KEY = "/var/lib/dkms", "/var/lib/shim-signed/mok/MOK.der"
+"""Where the key is that modules which are built on the machine are signed with."""
 _REBOOT = "reboot the machine (`sudo systemctl reboot` there) and run this again: it goes on from there"
 
 
@@ -157,11 +159,20 @@ def _refusals(part: HostPart, facts: Facts, devices: tuple[Display, ...]) -> Ite
     yield from _unfit(part.driver, devices)
     if secure_boot(facts.texts) and "enrolled" not in facts.texts:
         yield (
-            "Secure Boot is on, and the kernel would refuse modules that are built here: enrol the key that they are "
-            "signed with (`sudo mokutil --import /var/lib/dkms/mok.pub` there, then a reboot at its console), or "
-            "switch Secure Boot off in the firmware, or install signed modules of the distribution and write "
+            "Secure Boot is on, and the kernel would refuse modules that are built here: make the key that they are "
+            f"signed with, unless it is there, and enrol it ({_enrolling(facts)} there, then a reboot at its console), "
+            "or switch Secure Boot off in the firmware, or install signed modules of the distribution and write "
             "`driver: preinstalled`"
         )
+
+
+def _enrolling(facts: Facts) -> str:
+    """DKMS makes the key only with the first module, and takes one that is there (dkms 3.0.10, read 2026-12)."""
+    if system(facts.texts).distribution == "ubuntu":
+        return f"`sudo update-secureboot-policy --new-key` and `sudo mokutil --import {_UBUNTUS_KEY}`"
+    made = "sudo openssl req -new -x509 -nodes -days 36500 -subj '/CN=DKMS module signing key' -newkey rsa:2048"
+    files = f"-keyout {_KEYS}/mok.key -outform DER -out {_KEYS}/mok.pub"
+    return f"`sudo mkdir -p {_KEYS}`, `{made} {files}` and `sudo mokutil --import {_KEYS}/mok.pub`"
 
 
 def _unfit(driver: Driver, devices: tuple[Display, ...]) -> Iterator[str]:

@@ -114,10 +114,12 @@ CASES = {
         refusals=(
             "driver: Enginehouse installs it on Debian 11 to 13 and Ubuntu 20.04 to 24.04, x86_64; this is Fedora "
             "Linux 43 x86_64; install it by hand and write `preinstalled`",
-            "Secure Boot is on, and the kernel would refuse modules that are built here: enrol the key that they are "
-            "signed with (`sudo mokutil --import /var/lib/dkms/mok.pub` there, then a reboot at its console), or "
-            "switch Secure Boot off in the firmware, or install signed modules of the distribution and write "
-            "`driver: preinstalled`",
+            "Secure Boot is on, and the kernel would refuse modules that are built here: make the key that they are "
+            "signed with, unless it is there, and enrol it (`sudo mkdir -p /var/lib/dkms`, `sudo openssl req -new "
+            "-x509 -nodes -days 36500 -subj '/CN=DKMS module signing key' -newkey rsa:2048 -keyout "
+            "/var/lib/dkms/mok.key -outform DER -out /var/lib/dkms/mok.pub` and `sudo mokutil --import "
+            "/var/lib/dkms/mok.pub` there, then a reboot at its console), or switch Secure Boot off in the firmware, "
+            "or install signed modules of the distribution and write `driver: preinstalled`",
         ),
     ),
     "ARM": Case(
@@ -129,6 +131,16 @@ CASES = {
     ),
     "not root": Case(
         texts={"user": "ops"}, refusals=("`become: sudo` in the stack file would let Enginehouse install them",)
+    ),
+    "Secure Boot on Ubuntu, whose key is elsewhere": Case(
+        texts={"os_release": UBUNTU, "secure_boot": "   6   0   0   0   1\n"},
+        refusals=(
+            "Secure Boot is on, and the kernel would refuse modules that are built here: make the key that they are "
+            "signed with, unless it is there, and enrol it (`sudo update-secureboot-policy --new-key` and `sudo "
+            "mokutil --import /var/lib/shim-signed/mok/MOK.der` there, then a reboot at its console), or switch "
+            "Secure Boot off in the firmware, or install signed modules of the distribution and write `driver: "
+            "preinstalled`",
+        ),
     ),
     "Secure Boot with the key enrolled": Case(
         texts={"secure_boot": "   6   0   0   0   1\n", "enrolled": "yes\n"},
