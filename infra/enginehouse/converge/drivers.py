@@ -78,6 +78,17 @@ def verdict(part: HostPart, facts: Facts) -> Verdict:
     return _not_loaded(part, facts, found, there, installed)
 
 
+def stays(part: HostPart) -> tuple[str, ...]:
+    """What a destroy leaves of it: others may compute with it by now."""
+    if part.driver is None:
+        return ()
+    return (
+        "NVIDIA's driver stays, and its packages held (`apt-mark showhold`); so do, where they were made for it, "
+        f"/etc/apt/preferences.d/{repositories.DRIVER_NAME}, which keeps apt to branch {part.driver.branch}, "
+        f"{repositories.files(repositories.DRIVER_NAME)}",
+    )
+
+
 def is_awaited(part: HostPart, facts: Facts) -> bool:
     """Whether nobody can tell the machine's GPUs before its driver is brought."""
     return part.driver is not None and graphics(facts.texts).driver is None

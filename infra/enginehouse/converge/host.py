@@ -311,4 +311,5 @@ def leave(part: HostPart, facts: Facts) -> tuple[Step, ...]:
 
 def stays(part: HostPart, facts: Facts) -> tuple[str, ...]:
     """What a destroy leaves, as sentences."""
-    return (f"{facts.state}/host stays: it holds the lock that all stacks of this machine share",)
+    lock = f"{facts.state}/host stays: it holds the lock that all stacks of this machine share"
+    return (lock, *drivers.stays(part), *toolkit.stays(part))

@@ -28,6 +28,8 @@ ARCHITECTURE = "x86_64"
 _CUDA_KEY = ("3bf863cc.pub", "EB693B3035CD5710E231E123A4B469963BF863CC")
 _CUDA_KEYS: Mapping[str, tuple[str, str]] = {"debian13": ("8793F200.pub", "02182E60104FCDC26EAE1B8597A5D4CB8793F200")}
 """Where it is another one: the file in the same folder, and the fingerprint."""
+DRIVER_NAME, TOOLKIT_NAME = "enginehouse-nvidia-driver", "enginehouse-nvidia-container-toolkit"
+"""How the files of apt are called that belong to each."""
 _TOOLKIT_KEY = ("gpgkey", "C95B321B61E88C1809C4F759DDCAE044F796ECB0")
 
 
@@ -50,7 +52,7 @@ def of_driver(source: PackageSource, distribution: str) -> Repository:
     url = f"{source.mirror or CUDA}/{distribution}/{ARCHITECTURE}"
     file, fingerprint = _CUDA_KEYS.get(distribution, _CUDA_KEY)
     return Repository(
-        name="enginehouse-nvidia-driver",
+        name=DRIVER_NAME,
         url=url,
         key=source.key or f"{url}/{file}",
         fingerprint=source.fingerprint or fingerprint,
@@ -62,12 +64,17 @@ def of_toolkit(source: PackageSource) -> Repository:
     base = source.mirror or TOOLKIT
     file, fingerprint = _TOOLKIT_KEY
     return Repository(
-        name="enginehouse-nvidia-container-toolkit",
+        name=TOOLKIT_NAME,
         url=f"{base}/stable/deb/amd64",
         key=source.key or f"{base}/{file}",
         fingerprint=source.fingerprint or fingerprint,
         known=f"{base}/stable/deb/",
     )
+
+
+def files(name: str) -> str:
+    """Where apt has the repository of that name, unless the machine knew it already: its list and its key."""
+    return f"/etc/apt/sources.list.d/{name}.list and /etc/apt/keyrings/{name}.asc"
 
 
 def distribution_of(system: System) -> str | None:

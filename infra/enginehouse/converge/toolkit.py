@@ -50,6 +50,14 @@ def verdict(part: HostPart, facts: Facts) -> Verdict:
     return Verdict(wanting=wanting, step=step)
 
 
+def stays(part: HostPart) -> tuple[str, ...]:
+    """What a destroy leaves of it: others' containers may have GPUs by it."""
+    if part.toolkit is None:
+        return ()
+    made = repositories.files(repositories.TOOLKIT_NAME)
+    return (f"NVIDIA's container toolkit stays; so do, where they were made for it, {made}",)
+
+
 def _refusals(part: HostPart, facts: Facts, missing: bool) -> tuple[str, ...]:
     """All that stands in its way."""
     refusals = []

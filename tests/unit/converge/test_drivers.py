@@ -321,6 +321,21 @@ def with_tools(*tools: Tool, **texts: str) -> Facts:
     return replace(facts(**texts), tools={tool.name: tool for tool in tools})
 
 
+def test_a_destroy_names_what_stays_of_them() -> None:
+    """And nothing of either where the stack file asked for neither."""
+    lock, driver, toolkit_ = host.stays(replace(PART, toolkit=CONTAINED.toolkit), facts())
+    assert driver == (
+        "NVIDIA's driver stays, and its packages held (`apt-mark showhold`); so do, where they were made for it, "
+        "/etc/apt/preferences.d/enginehouse-nvidia-driver, which keeps apt to branch 580, "
+        "/etc/apt/sources.list.d/enginehouse-nvidia-driver.list and /etc/apt/keyrings/enginehouse-nvidia-driver.asc"
+    )
+    assert toolkit_.endswith(
+        "/etc/apt/sources.list.d/enginehouse-nvidia-container-toolkit.list and "
+        "/etc/apt/keyrings/enginehouse-nvidia-container-toolkit.asc"
+    )
+    assert host.stays(replace(PART, driver=None), facts()) == (lock,)
+
+
 def test_the_toolkit_comes_with_a_restart_of_docker_where_that_ends_nothing() -> None:
     found = toolkit.verdict(CONTAINED, with_tools(DOCKER, docker_running=""))
     assert found.step
