@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -61,11 +63,34 @@ def usable(world: World, index: int = 0) -> list[str]:
     return [row.server for row in world.runtime().servers() if row.is_usable() and row.server in names]
 
 
-def requests(world: World, index: int = 0) -> int:
-    """How many requests of the gateway the replica's engines have got so far, on either side."""
+def noted(world: World, event: str, index: int = 0) -> int:
+    """How often the replica's engines have noted that so far, on either side."""
     ports = world.replica(index).ports.values()
-    events = map(json.loads, (world.folder / JOURNAL).read_text().splitlines())
-    return sum(event["event"] == "request" and event["port"] in ports for event in events)
+    found = map(json.loads, (world.folder / JOURNAL).read_text().splitlines())
+    return sum(line["event"] == event and line["port"] in ports for line in found)
+
+
+def requests(world: World, index: int = 0) -> int:
+    """How many requests of the gateway they have got so far."""
+    return noted(world, "request", index)
+
+
+@contextmanager
+def a_long_request(pair: World) -> Iterator[Path]:
+    """The first replica works on one, until the file that is given is there; in the end it has to be answered."""
+    end, answers, before = pair.folder / "end", list[tuple[int, bytes]](), requests(pair)
+    end.unlink(missing_ok=True)
+    drain(pair, 1)
+    client = threading.Thread(target=lambda: answers.append(pair.ask(until=str(end))))
+    client.start()
+    try:
+        pair.wait_until(lambda: requests(pair) > before)
+        undrain(pair, 1)
+        yield end
+    finally:
+        end.touch()
+        client.join()
+    assert [status for status, _ in answers] == [200]
 
 
 def assert_at_rest(world: World) -> None:
@@ -90,6 +115,24 @@ def test_draining_one_of_two_fails_no_request(pair: World) -> None:
     assert (order.who, order.door, order.reason) == ("ada@desk", "test", "a test")
     assert usable(pair) == [pair.engine]
     assert_at_rest(pair)
+
+
+def test_a_drain_that_waits_returns_when_its_requests_are_answered(pair: World) -> None:
+    """It tells how many are left; the one there is ends when that was told, and not before."""
+    with a_long_request(pair) as end:
+        before = noted(pair, "answered")
+        pair.on_event = lambda event: end.touch() if "1 requests left" in event.text else None
+        drain(pair, wait=True)
+        assert noted(pair, "answered") == before + 1
+
+
+def test_a_drain_that_does_not_wait_returns_while_its_requests_run(pair: World) -> None:
+    """Twin: the request goes on and is answered."""
+    with a_long_request(pair):
+        before = noted(pair, "answered")
+        drain(pair)
+        assert noted(pair, "answered") == before
+        assert not any("requests left" in text for text in pair.texts())
 
 
 def test_a_drain_holds_over_up_reload_and_restart(pair: World) -> None:

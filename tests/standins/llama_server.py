@@ -4,7 +4,8 @@ Its model file is JSON and says how it behaves:
 {"load_s": 0.5, "exit_after_load": 3, "last_words": "no", "text": "", "token_s": 0.05, "status": 500}, and ended by
 signals: {"killed_after_load": "SIGKILL", "killed_at_completion": "SIGSEGV"}. {"queue": true}: no more than `parallel`
 requests at once. {"takes_mib": 500}: so much memory while it loads. {"loads_with": "/a/file"}: it has loaded once that
-file is there. From SIGUSR1 on it hangs: health answers, completions and metrics do not.
+file is there; a request with {"until": "/a/file"} is answered once that one is. From SIGUSR1 on it hangs: health
+answers, completions and metrics do not.
 With `STANDIN_JOURNAL` it appends to that file what happens to it, one JSON object a line (`Journal`).
 It proves what converge does with an engine's process, port, health and exit. It proves nothing about inference.
 Strict: an unknown flag is an error, as in the real one.
@@ -35,7 +36,7 @@ VERSION = "version: 11434 (stand-in)\nbuilt with nothing for nobody\n"
 
 
 class Journal:
-    """When this process started, loaded, was asked to stop, was awaited, proved itself, and got each request.
+    """When this process started, loaded, was asked to stop, was awaited, proved itself, got and answered each request.
 
     `id` is what the gateway calls a request. One without came from converge, which waits for an engine with Python's
     client and then lets it prove itself with a completion; HAProxy's checks and what `curl` asks are not noted.
@@ -152,14 +153,15 @@ class Handler(BaseHTTPRequestHandler):
             return
         pieces = list(behaviour.get("text", "hello")) * request.get("repeat", 1)
         if request.get("stream"):
-            self._stream(pieces, behaviour)
+            self._stream(pieces, request)
             return
         for _ in pieces or [""]:
             self.server.engine.decode()
+        self._finish(request)
         message = {"role": "assistant", "content": "".join(pieces)}
         self._send(200, {"choices": [{"message": message}], "served_by": self.server.engine.options.ctx_size})
 
-    def _stream(self, pieces: list[str], behaviour: dict[str, Any]) -> None:
+    def _stream(self, pieces: list[str], request: dict[str, Any]) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
@@ -167,8 +169,15 @@ class Handler(BaseHTTPRequestHandler):
         for piece in pieces:
             self.server.engine.decode()
             self.wfile.write(b"data: " + json.dumps({"choices": [{"delta": {"content": piece}}]}).encode() + b"\n\n")
+        self._finish(request)
         self.wfile.write(b"data: [DONE]\n\n")
         self.close_connection = True
+
+    def _finish(self, request: dict[str, Any]) -> None:
+        """Noted before whoever asked can know that it is over."""
+        while not Path(request.get("until", "/")).exists():
+            time.sleep(0.02)
+        self.server.engine.journal.note("answered")
 
     def _send(self, status: int, body: dict[str, Any]) -> None:
         self._send_text(status, json.dumps(body), "application/json")
