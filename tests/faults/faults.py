@@ -136,7 +136,7 @@ def run_with(fault: Fault, boundary: str, world: FaultyWorld, mortal: MortalRuns
     if fault.strike is None:
         assert mortal
         ended = mortal.run(world, boundary, in_a_script=fault.in_a_script)
-        assert ended == "killed" or (fault.in_a_script and ended == "lived"), f"no step {boundary!r} came: {ended}"
+        assert ended == "killed" or (fault.in_a_script and ended == "lived"), f"not killed at {boundary!r}: {ended}"
         return ()
     struck: list[str] = []
 

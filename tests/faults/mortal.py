@@ -17,8 +17,17 @@ from tests.faults.faulty import FaultyWorld
 
 IN_A_SCRIPT = "echo dying-here\nsleep 600\n"
 """What a script does in whose middle its run dies: nothing more; somebody has to end it."""
-CHANGES = "set -eu\n"
-"""How every changing script starts, after its guard."""
+GUARD_ENDS = " esac\n"
+"""How the last line of what guards every changing script ends."""
+UNKILLED = 3
+"""The exit code of a run that came through although something came at which it had to die, or nothing at all came."""
+
+
+def at_the_beginning(script: str, words: str) -> str:
+    """`script`, which changes something, with `words` before what it does; `AssertionError` if that isn't found."""
+    guard, ends, rest = script.partition(GUARD_ENDS)
+    assert ends, script
+    return f"{guard}{ends}{words}{rest}"
 
 
 def serve(make: Callable[[dict[str, Any]], FaultyWorld]) -> None:
@@ -56,7 +65,7 @@ def _run(make: Callable[[dict[str, Any]], FaultyWorld], order: dict[str, Any]) -
         strike = partial(_die_in_a_script, world) if order["in_a_script"] else _die
         world.on_event = Boundaries(lambda name: strike() if name == order["boundary"] else None)
         world.up()
-        code = 0
+        code = 0 if world.line.next_is else UNKILLED
     finally:
         os._exit(code)
 
@@ -66,8 +75,8 @@ def _die() -> None:
 
 
 def _die_in_a_script(world: FaultyWorld) -> None:
-    """In the next one that changes something, which does not hear of it."""
-    world.line.next_is = lambda script: script.replace(CHANGES, CHANGES + IN_A_SCRIPT, 1)
+    """In the next one that changes something, which does not hear of it. Without one, that stays what is next."""
+    world.line.next_is = lambda script: at_the_beginning(script, IN_A_SCRIPT)
     world.line.heard = lambda line: _die() if line == "dying-here" else None
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from tests.faults.cases import Case, all_cases, covering, table, walk
 from tests.faults.conftest import Plays, faulty_world
-from tests.faults.faulty import FaultyWorld
+from tests.faults.faulty import FaultyWorld, mortal_runs
+from tests.faults.mortal import UNKILLED, at_the_beginning
 from tests.faults.scenarios import SCENARIOS
 
 CASES = all_cases() if os.environ.get("FAULTS") == "all" else covering(all_cases())
@@ -30,6 +31,19 @@ def test_the_matrix_lists_every_step_and_every_fault(
 ) -> None:
     """A step that is new brings its cases with it, and none goes unseen: the tables are in tests/golden/faults."""
     golden("faults", {f"{scenario}.txt": table(walk(scenario, world)) for scenario in SCENARIOS})
+
+
+def test_a_run_that_was_to_die_at_a_step_that_never_comes_is_noticed(world: FaultyWorld) -> None:
+    """It may live only where the step came, and no script that changes something after it."""
+    with mortal_runs() as mortal:
+        for in_a_script in (False, True):
+            assert mortal.run(world, "no such step", in_a_script=in_a_script) == f"ended with {UNKILLED}"
+
+
+def test_a_script_in_which_a_run_cannot_die_is_noticed() -> None:
+    """One without the guard."""
+    with pytest.raises(AssertionError):
+        at_the_beginning("set -eu\n", "sleep 600\n")
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

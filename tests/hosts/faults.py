@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+from enginehouse.converge.events import Event
 from tests.faults.faults import DAY, ENGINES, Fault, run_twice
-from tests.faults.mortal import CHANGES
+from tests.faults.mortal import at_the_beginning
 from tests.hosts.census import STATE
+from tests.hosts.dpkg import locked
 from tests.hosts.faulty import FaultyHostWorld
 
 FROZEN_S = 1.0
@@ -24,14 +26,6 @@ FORGIVE = "systemctl reset-failed ssh"
 """systemd counts starts, and gives up a service that is started too often within some seconds."""
 RESTART_SSHD = f"{FORGIVE}; systemctl restart ssh"
 """Its sessions stay, and it listens when this ends; a reload closes its port and opens it some time later."""
-LOCK = """\
-import fcntl, time
-file = open("/var/lib/dpkg/lock-frontend", "w")
-fcntl.lockf(file, fcntl.LOCK_EX)
-print("held", flush=True)
-time.sleep({seconds})
-"""
-LOCKED_S = 4
 
 
 def freeze(world: FaultyHostWorld) -> None:
@@ -60,7 +54,7 @@ def cut(world: FaultyHostWorld) -> None:
 
 def cut_in_a_script(world: FaultyHostWorld) -> None:
     """The same in the middle of the next script that changes something."""
-    world.line.next_is = lambda script: script.replace(CHANGES, CHANGES + CUT_HERE, 1)
+    world.line.next_is = lambda script: at_the_beginning(script, CUT_HERE)
     world.line.heard = lambda line: cut(world) if line == "cut-here" else None
 
 
@@ -128,9 +122,15 @@ def set_clock(world: FaultyHostWorld) -> None:
 
 
 def lock_packages(world: FaultyHostWorld) -> None:
-    """Another package manager works for some seconds."""
-    world.bare.put("/run/lock.py", LOCK.format(seconds=LOCKED_S).encode())
-    world.bare.run("rm -f /run/held; python3 /run/lock.py >/run/held & until [ -s /run/held ]; do sleep 0.1; done")
+    """Another package manager is at work, until the run has said that it waits for it; that it never does is told."""
+    waited = world.damage.enter_context(locked(world.bare))
+    before = world.on_event
+
+    def hear(event: Event) -> None:
+        before(event)
+        waited(event.text)
+
+    world.on_event = hear
 
 
 def reboot(world: FaultyHostWorld) -> None:

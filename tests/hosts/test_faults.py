@@ -68,8 +68,6 @@ def every_case() -> Iterator[Case]:
             yield from (Case(scenario=scenario, boundary=step, fault=fault) for step in steps(scenario))
     for fault in (*AT_AN_INSTALLATION, PACKAGES_LOCKED):
         yield Case(scenario="first-up-lacking", boundary=INSTALLS, fault=fault)
-    for step in [step for step in steps("first-up") if step.startswith("box:")][1:]:
-        yield Case(scenario="first-up-lacking", boundary=step, fault=PACKAGES_LOCKED)
 
 
 def one_of_each() -> Iterator[Case]:

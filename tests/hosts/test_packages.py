@@ -8,10 +8,9 @@ from dataclasses import replace
 import pytest
 
 from enginehouse.converge import foresee
-from enginehouse.converge.events import Event
 from enginehouse.converge.steps import Effect
 from enginehouse.errors import ConvergeFailed
-from tests.hosts.dpkg import ends_unpacking
+from tests.hosts.dpkg import ends_unpacking, locked
 from tests.hosts.lab import Machine
 from tests.hosts.world import HostWorld, host_world
 
@@ -19,13 +18,6 @@ pytestmark = pytest.mark.hosts
 
 MARK = "/var/lib/enginehouse/host/installing"
 PACKAGES = "curl, haproxy, socat, supervisor"
-LOCK = """\
-import fcntl, time
-file = open("/var/lib/dpkg/lock-frontend", "w")
-fcntl.lockf(file, fcntl.LOCK_EX)
-print("held", flush=True)
-time.sleep(600)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -91,18 +83,10 @@ def test_a_service_that_was_there_goes_on_and_another_package_manager_is_waited_
     bare.put("/etc/systemd/system/socat.service", unit.encode(), 0o644)
     bare.run("systemctl daemon-reload; systemctl enable -q --now socat")
     before = bare.run("systemctl show -p MainPID socat")
-    bare.put("/opt/lock.py", LOCK.encode())
-    bare.run("python3 /opt/lock.py >/run/held & echo $! >/run/holder; until [ -s /run/held ]; do sleep 0.1; done")
-    waited: list[str] = []
-
-    def release(event: Event) -> None:
-        if "waiting for another package manager" in event.text and not waited:
-            waited.append(event.text)
-            bare.run("kill $(cat /run/holder)")
-
-    world.on_event = release
-    world.up()
-    assert waited
+    with locked(bare) as waited:
+        world.on_event = lambda event: waited(event.text)
+        world.up()
+    world.on_event = lambda event: None
     assert bare.holds("command -v socat")
     assert bare.run("systemctl show -p MainPID socat") == before
     assert bare.run("systemctl is-enabled socat") == "enabled\n"
