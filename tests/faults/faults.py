@@ -43,6 +43,8 @@ class Fault:
     """Whether it may come through all the same: releases that it removes make room for its records."""
     passes: bool = False
     """Whether it has to come through."""
+    named: tuple[str, ...] = ("box",)
+    """What the run names when it fails: one of these. The machine, unless something on it is to be named."""
 
 
 def runs(*programs: str) -> Callable[[Boundary], bool]:

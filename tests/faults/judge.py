@@ -4,12 +4,14 @@ A process may get a request of the gateway
 - when it has loaded and was not told to stop, and
 - when it proved itself, or when the supervisor started it again by itself and its release had proved itself before.
 A process that converge waits for gets none between the first question and its proof. What HAProxy cannot have noticed
-yet is no fault: for `UNNOTICED_S` after a kill it may still try the dead process, and meet its loading successor.
+yet is no fault: from when something begins to end an engine until `UNNOTICED_S` after that has ended, it may still try
+the dying process, and meet its loading successor. Who is told to stop by converge gets none from then on.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,7 +43,7 @@ class Judge:
     proved: set[tuple[str, str]] = field(default_factory=set)
     """Mark and release that once proved themselves."""
     killed: dict[str, float] = field(default_factory=dict)
-    """When an engine with that mark was killed last."""
+    """When an engine with that mark was killed last; infinite while something is at it."""
     arrived: dict[str, Event] = field(default_factory=dict)
     """Requests of the gateway by their name, as the engine saw them."""
     violations: list[str] = field(default_factory=list)
@@ -54,6 +56,8 @@ class Judge:
             match event["event"]:
                 case "started":
                     self.processes[event["mark"], event["pid"]] = Process()
+                case "dying":
+                    self.killed[event["mark"]] = math.inf
                 case "killed":
                     self.killed[event["mark"]] = event["t"]
                 case "loaded":

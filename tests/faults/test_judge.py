@@ -67,6 +67,25 @@ def test_only_what_the_gateway_cannot_know_yet_is_let_pass() -> None:
         assert len(judged(happened(*LIFE, "killed"), again)) == expected
 
 
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ({}, 1),
+        ({"dying": 101.0}, 0),
+        ({"dying": 101.0, "killed": 150.0}, 0),
+        ({"dying": 101.0, "killed": 145.0}, 1),
+    ],
+    ids=str,
+)
+def test_who_is_told_to_stop_may_get_requests_only_while_it_is_being_killed(
+    before: dict[str, float], expected: int
+) -> None:
+    """From the kill's begin, however long it takes, to some seconds after its end."""
+    kill = (event for name, t in before.items() for event in happened(name, t=t))
+    lives = happened(*LIFE), kill, happened("told to stop", "request", t=150.0)
+    assert len(judged(*lives)) == expected
+
+
 def test_a_request_that_no_engine_took_is_a_violation() -> None:
     """HAProxy's log names a server, and the engines' journal knows nothing of it."""
     judge = Judge()

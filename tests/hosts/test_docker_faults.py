@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 import pytest
@@ -27,7 +27,6 @@ from tests.standins.registry import Registry
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(1200)]
 
-NewWorld = Callable[[int], contextlib.AbstractContextManager[ContainedWorld]]
 MACHINES = 2
 SCENARIO = "edit-contained"
 BRINGS = "chat-box-0: bringing the image IMAGE"
@@ -48,6 +47,8 @@ STEPS = (
     "endpoint: recording the proof",
 )
 """Of an exchange without a fault."""
+NAMED = ("box", "the image ", "the engine ")
+"""What fails is Docker's image or container; the machine is that of the part which is told beside it."""
 ANSWERS = "until docker version >/dev/null 2>&1; do sleep 0.1; done"
 
 
@@ -92,12 +93,12 @@ def alter_registry(world: ContainedWorld) -> None:
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
     for fault in (
-        Fault(name="docker-stopped", strike=stop_docker, may_pass=True, fails_requests=True),
-        Fault(name="docker-restarted", strike=restart_docker, may_pass=True, fails_requests=True),
-        Fault(name="docker-killed", strike=kill_docker, may_pass=True, fails_requests=True),
-        Fault(name="docker-disk-full", strike=fill_disk, may_pass=True),
-        Fault(name="registry-down", strike=close_registry, says="was asked"),
-        Fault(name="wrong-digest", strike=alter_registry, says="was asked"),
+        Fault(name="docker-stopped", strike=stop_docker, may_pass=True, fails_requests=True, named=NAMED),
+        Fault(name="docker-restarted", strike=restart_docker, may_pass=True, fails_requests=True, named=NAMED),
+        Fault(name="docker-killed", strike=kill_docker, may_pass=True, fails_requests=True, named=NAMED),
+        Fault(name="docker-disk-full", strike=fill_disk, may_pass=True, named=NAMED),
+        Fault(name="registry-down", strike=close_registry, says="was asked", named=NAMED),
+        Fault(name="wrong-digest", strike=alter_registry, says="was asked", named=NAMED),
     )
 }
 
@@ -118,9 +119,10 @@ CASES = tuple(every_case() if os.environ.get("FAULTS") == "all" else one_of_each
 
 
 @contextlib.contextmanager
-def contained_world(lab: Lab, image: str, registry: Registry, number: int) -> Iterator[ContainedWorld]:
-    """A stack that is up, beside what others have there."""
-    with lab.machine(f"ship{number}", 60 + number, image=image) as machine:
+def contained_world(lab: Lab, image: str, number: int) -> Iterator[ContainedWorld]:
+    """A stack that is up, beside what others have there, with a registry of its own."""
+    registry = Registry(host=f"{lab.network}.1")
+    with contextlib.closing(registry), lab.machine(f"ship{number}", 60 + number, image=image) as machine:
         census.settle(machine)
         start_docker(machine, registry)
         with world_on(machine, partial(ContainedWorld, registry=registry)) as world:
@@ -142,14 +144,8 @@ def walk(world: ContainedWorld) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def new_world(lab: Lab, with_docker: str, impatient: None) -> Iterator[NewWorld]:
-    registry = Registry(host=f"{lab.network}.1")
-    with contextlib.closing(registry):
-        yield partial(contained_world, lab, with_docker, registry)
-
-
-@pytest.fixture(scope="module")
-def plays(new_world: NewWorld, request: pytest.FixtureRequest) -> Iterator[Plays]:
+def plays(lab: Lab, with_docker: str, impatient: None, request: pytest.FixtureRequest) -> Iterator[Plays]:
+    new_world = partial(contained_world, lab, with_docker)
     with contextlib.closing(Plays(selected(request), play, new_world, MACHINES)) as made:
         yield made
 
@@ -174,11 +170,11 @@ def edit(world: FaultyHostWorld) -> None:
 @contextlib.contextmanager
 def _killing(world: ContainedWorld) -> Iterator[None]:
     """What ends the engines, from its begin to its end."""
-    _note_killed(world)
+    _note("dying", world)
     yield
-    _note_killed(world)
+    _note("killed", world)
 
 
-def _note_killed(world: ContainedWorld) -> None:
+def _note(event: str, world: ContainedWorld) -> None:
     for engine in ENGINES:
-        world.note("killed", engine)
+        world.note(event, engine)
