@@ -108,7 +108,7 @@ def strike(case: Case, fault: Fault, world: FaultyHostWorld, judge: Judge, morta
         mend(world)
         world.up()
     assert all("\n" not in line and "Traceback" not in line for line in said), said
-    assert not said or any(name in said[0] for name in fault.named), said
+    assert not said or any(name in line for name in fault.named for line in said), said
     if fault.strike is None and world.line.changes:
         assert any("took over the lease of a run that died" in text for text in world.texts())
     if not fault.fails_requests and not case.scenario.startswith("first-up"):
