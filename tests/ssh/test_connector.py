@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -239,3 +240,29 @@ def looks_during_upload(client: Client, server: Server) -> int:
     assert upload.result().stdout == f"{SENT}\n"
     assert server.log.count("Accepted publickey") == logins + 1
     return looks
+
+
+def test_ways_to_a_socket_that_are_closed_leave_nobody_behind(
+    connector: SshConnector, server: Server, place: Path
+) -> None:
+    """A shell that finds its channel closed still ends its keeper, which would go on as long as the connection."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place / "listener"))
+        listener.listen()
+        before = _shells()
+        for _ in range(3):
+            connector.dial(f"unix:{place}/listener", deadline_s=SOON_S).close()
+        until = time.monotonic() + SOON_S
+        while _shells() - before:
+            assert time.monotonic() < until, _shells() - before
+            time.sleep(0.1)
+
+
+def _shells() -> set[int]:
+    """Processes of this machine that run a script over SSH, or keep one."""
+    found = set()
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if b"watched=" in file.read_bytes():
+                found.add(int(file.parent.name))
+    return found

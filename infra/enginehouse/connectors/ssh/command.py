@@ -8,7 +8,8 @@ process list.
 The first line of stdin is a secret mark and the script's length. The mark is printed before and after the script's
 output, so what a profile prints is told from it, and the end of both streams is known even if a daemon keeps them open.
 A keeper beside the script looks once a second whether sshd's process for this connection lives, and ends the script
-with all its children when it does not: sshd itself leaves them alone.
+with all its children when it does not: sshd itself leaves them alone. Who closes a channel first, as the way to a
+socket is closed, must not end the shell before it has ended its keeper.
 
 At its end the shell reads on until we close the channel. If sshd closed it first, while we send, what is on the way
 would be about a channel that it no longer knows, and it ends the whole connection for that (OpenSSH 9.2, measured).
@@ -48,6 +49,7 @@ _BODY = "; ".join(
         "keeper=$!",
         '(eval "${script:?did not arrive}")',
         "code=$?",
+        'trap "" PIPE',
         'echo "$mark$code"',
         'echo "$mark" >&2',
         "kill $keeper",
