@@ -24,7 +24,9 @@ PACKAGES: Mapping[str, str] = {
     "docker": "docker.io",
 }
 """Program to package, the same names in Debian 10 to 13 and Ubuntu 20.04 to 24.04."""
-BY_HAND: Mapping[str, str] = {TOOLKIT: "NVIDIA's packages, which `container_toolkit: install` has installed"}
+BY_HAND: Mapping[str, str] = {
+    TOOLKIT: "NVIDIA's package nvidia-container-toolkit, which `container_toolkit: install` brings over SSH"
+}
 """What is installed only where the stack file says so: it is NVIDIA's, and may take a restart of Docker."""
 INSTALL_S = 1800.0
 """Some 30 MB over a slow link, and the wait for another package manager: unattended upgrades take minutes."""

@@ -361,7 +361,7 @@ def test_docker_and_the_toolkit_come_together_where_neither_is() -> None:
     with pytest.raises(ConvergeFailed) as failure:
         host.steps(replace(CONTAINED, toolkit=None), with_tools(DOCKER), {})
     assert failure.value.reasons[0].endswith(
-        "get it from NVIDIA's packages, which `container_toolkit: install` has installed"
+        "get it from NVIDIA's package nvidia-container-toolkit, which `container_toolkit: install` brings over SSH"
     )
 
 
